@@ -1,0 +1,131 @@
+package triage
+
+import "time"
+
+// DeliveryKind is what kind of message a delivery owes.
+type DeliveryKind string
+
+// The kinds of delivery. A parent is posted once and then edited; the others
+// are posted once into its thread.
+const (
+	DeliveryParent DeliveryKind = "parent"
+	DeliveryReply  DeliveryKind = "reply"
+	DeliveryFile   DeliveryKind = "file"
+)
+
+// DeliveryState is where a delivery is.
+type DeliveryState string
+
+// A delivery's states.
+const (
+	DeliveryPending DeliveryState = "pending" // owed: SentVersion < Version
+	DeliverySending DeliveryState = "sending" // an attempt is under way, or was when its worker died
+	DeliverySent    DeliveryState = "sent"    // what is wanted is what is shown
+	DeliveryParked  DeliveryState = "parked"  // given up on, with LastError; counted, never silent
+)
+
+// Priorities of deliveries; the lower goes first.
+const (
+	PriorityCriticalParent = 10
+	PriorityAnswer         = 20 // answers to people
+	PriorityParent         = 30
+	PriorityState          = 40 // acked, resolved, reopened
+	PriorityFinding        = 50
+	PriorityProgress       = 60
+	PriorityFile           = 70
+)
+
+// Destination is where an incident is shown.
+type Destination struct {
+	Notifier string // name of the configured notifier
+	Channel  string // in the notifier's own terms; "" for one without channels
+}
+
+// RemoteRef is where a message stands, in the notifier's own terms.
+type RemoteRef struct {
+	Channel string `json:"channel,omitempty"`
+	ID      string `json:"id,omitempty"` // Slack: the message's ts
+}
+
+// Delivery is one message, edit or upload owed to a notifier: a row of the outbox.
+type Delivery struct {
+	ID          int64
+	Key         string // what it says, unique within a notifier: incident/7/run/9/step/p95
+	Nonce       string // random; goes out with the message so that it can be found again
+	Notifier    string
+	Channel     string // wanted
+	IncidentID  int64
+	Kind        DeliveryKind
+	Priority    int
+	Body        Post
+	Version     int64 // of Body; grows with every change
+	SentVersion int64 // of what is shown; 0 before the first success
+	State       DeliveryState
+	Attempts    int       // since the last success
+	NotBefore   time.Time // earliest next attempt
+	CreatedAt   time.Time
+	SentAt      time.Time
+	Remote      RemoteRef // of the message itself, once shown
+	Thread      RemoteRef // of the parent it hangs under; empty for a parent
+	Progress    string    // the notifier's own note of a half-done upload
+	LastError   string
+}
+
+// Post is what a delivery says, free of any channel's markup. Exactly one
+// field is set.
+type Post struct {
+	Parent  *ParentPost  `json:"parent,omitempty"`
+	Finding *FindingPost `json:"finding,omitempty"`
+	Note    *NotePost    `json:"note,omitempty"`
+	File    *FilePost    `json:"file,omitempty"`
+}
+
+// ParentPost is the incident's one parent message.
+type ParentPost struct {
+	IncidentID int64         `json:"incident"`
+	State      IncidentState `json:"state"`
+	Severity   string        `json:"severity,omitempty"`
+	Alertname  string        `json:"alertname"`
+	Impact     string        `json:"impact,omitempty"` // one line, from the alert's summary or description
+	Fields     []Field       `json:"fields,omitempty"` // at most 6
+	Playbook   string        `json:"playbook,omitempty"`
+	NoPlaybook bool          `json:"no_playbook,omitempty"` // none matched: the fallback ran
+	Steps      []StepMark    `json:"steps,omitempty"`
+	Conclusion string        `json:"conclusion,omitempty"` // after the run: how many abnormal, which first
+	Links      []Link        `json:"links,omitempty"`
+	Resolution Resolution    `json:"resolution,omitempty"`
+	StartedAt  time.Time     `json:"started_at"`
+	ResolvedAt time.Time     `json:"resolved_at,omitzero"`
+	Reopened   int           `json:"reopened,omitempty"`
+	Firing     int           `json:"firing"`
+	Alerts     int           `json:"alerts"`
+	Truncated  uint64        `json:"truncated,omitempty"`
+}
+
+// Field is a short name and value.
+type Field struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// FindingPost is one step's reply in the thread.
+type FindingPost struct {
+	IncidentID int64   `json:"incident"`
+	RunID      int64   `json:"run"`
+	Finding    Finding `json:"finding"`
+}
+
+// NotePost is one plain line in the thread: a reopening, the folded normal
+// steps, the end of a run.
+type NotePost struct {
+	IncidentID int64  `json:"incident"`
+	Text       string `json:"text"`
+	Links      []Link `json:"links,omitempty"`
+}
+
+// FilePost is an artifact uploaded into the thread.
+type FilePost struct {
+	IncidentID int64       `json:"incident"`
+	Artifact   EvidenceRef `json:"artifact"`
+	Comment    string      `json:"comment,omitempty"`
+}

@@ -1,0 +1,87 @@
+package playbook
+
+import (
+	"context"
+	"time"
+
+	"cel.dev/cel-go/cel"
+	"go.yaml.in/yaml/v3"
+
+	"triagebot/triage"
+)
+
+// Kind makes actions of one step kind from their YAML. The key of a step that
+// names the kind (`query:`, `capture:`) holds the node.
+type Kind interface {
+	// Name is the key: "query".
+	Name() string
+	// Decode checks the node and makes an action of it. What is wrong goes to
+	// c, all of it; the action is used only when nothing was.
+	Decode(c *Compiler, node *yaml.Node) Action
+}
+
+// Action does what one step says. It is safe for use by several runs at once.
+type Action interface {
+	// Vars names the variables that the step's `abnormal` and `expect`
+	// conditions may use, and later steps as steps.<id>.<name>, with their CEL
+	// types. Outcome rows carry exactly these.
+	Vars() map[string]*cel.Type
+	// Run does the work. It honours ctx, retries nothing (the runner does) and
+	// does not judge: conditions do. An error becomes an unknown finding; wrap
+	// it in *StepError to say what to do next or that another try may help.
+	Run(ctx context.Context, env *Env) (*Outcome, error)
+}
+
+// Env is what a running step knows.
+type Env struct {
+	Data *Data     // for templates
+	At   time.Time // the instant to speak of
+	// Debugf adds a line to the finding's debug log, which people can read.
+	Debugf func(format string, args ...any)
+}
+
+// Outcome is what an action found, before it is judged.
+type Outcome struct {
+	// Rows are what conditions are evaluated on, each by itself: one per
+	// series of a query, one for a capture. The kind's own order, the worst
+	// first. None means that there was no data.
+	Rows []OutcomeRow
+	// NoData says, in words for people, what had no data when Rows is empty.
+	NoData string
+	// Headline is said when the step has no `finding` template.
+	Headline  string
+	Artifacts []Artifact
+	Links     []triage.Link
+}
+
+// OutcomeRow is one thing to be judged.
+type OutcomeRow struct {
+	Name     string         // of the series or the field, for people
+	Vars     map[string]any // as Action.Vars declares: float64, string, bool, int64, map[string]any, []any
+	Value    string         // formatted with its unit
+	Baseline string         // likewise; "" without one
+}
+
+// Artifact is something to keep as evidence. Secrets in Data are redacted by
+// package evidence before it is stored.
+type Artifact struct {
+	Name      string // file name, without folder: p95.json
+	Title     string
+	MediaType string
+	Source    string // where it came from, without secrets
+	Data      []byte
+	// Draw makes a picture once the verdict is known, so that its alt text and
+	// colours can state it; Data is then empty. May be nil.
+	Draw func(verdict triage.Verdict) (data []byte, alt string, err error)
+}
+
+// StepError is an error of an action with what to do about it.
+type StepError struct {
+	Err       error  // what failed, with what
+	NextStep  string // what a person can do
+	Transient bool   // another try within the step's time may help
+}
+
+func (e *StepError) Error() string { return e.Err.Error() }
+
+func (e *StepError) Unwrap() error { return e.Err }
