@@ -1,0 +1,74 @@
+// The app's own traffic: a steady stream of requests from a bounded loop.
+
+package codexsim
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// maxInFlight bounds the requests under way; what would go beyond is not sent.
+const maxInFlight = 128
+
+// makeTraffic sends Rate requests a second until ctx is done, and returns when
+// all have been answered.
+func (a *App) makeTraffic(ctx context.Context) {
+	transport := a.opts.Transport
+	if transport == nil {
+		own := &http.Transport{MaxIdleConnsPerHost: maxInFlight, MaxConnsPerHost: maxInFlight}
+		defer own.CloseIdleConnections()
+		transport = own
+	}
+	client := &http.Client{Transport: transport, Timeout: 20 * time.Second}
+
+	var inFlight errgroup.Group
+	inFlight.SetLimit(maxInFlight)
+	ticker := time.NewTicker(time.Duration(float64(time.Second) / a.opts.Rate))
+	defer ticker.Stop()
+	for n := uint64(1); ; n++ {
+		select {
+		case <-ctx.Done():
+			_ = inFlight.Wait() // none of them fails
+			return
+		case <-ticker.C:
+			inFlight.TryGo(func() error { a.sendOne(ctx, client, n); return nil })
+		}
+	}
+}
+
+// sendOne sends the n-th request. How it went is seen in the app's own metrics.
+func (a *App) sendOne(ctx context.Context, client *http.Client, n uint64) {
+	method, path, body := http.MethodPost, routeChat, `{"model":"codex-sim","messages":[{"role":"user","content":"hello"}]}`
+	if n%modelsEvery == 0 {
+		method, path, body = http.MethodGet, routeModels, ""
+	}
+	req, err := http.NewRequestWithContext(ctx, method, a.base()+path, strings.NewReader(body))
+	if err != nil {
+		a.opts.Log.WithError(err).Error("simulated app: make a request")
+		return
+	}
+	req.Header.Set(headerRequestID, fmt.Sprintf("sim-%04x-%08x", a.opts.Seed&0xffff, n))
+	resp, err := client.Do(req)
+	if err != nil {
+		if ctx.Err() == nil {
+			a.opts.Log.WithError(err).Debug("simulated app: own request failed")
+		}
+		return
+	}
+	_, _ = io.Copy(io.Discard, resp.Body)
+	_ = resp.Body.Close()
+}
+
+// base is where the traffic goes; any name will do for an own transport.
+func (a *App) base() string {
+	if a.listener == nil {
+		return "http://localhost"
+	}
+	return a.URL()
+}
