@@ -64,14 +64,14 @@ func explain(body []byte, decodeErr error) error {
 	case !hasVersion:
 		return errors.New(`the body has no version; a standard Alertmanager notification says "version": "4", so remove a custom payload from webhook_configs`)
 	case string(rawVersion) != `"`+version+`"`:
-		return fmt.Errorf("the body's version is %s; triagebot reads version %q, which Alertmanager sends since 0.6", oneLine(rawVersion), version)
+		return fmt.Errorf("the body's version is %s; triagebot reads version %q, which Alertmanager sends since 0.6", oneLine(string(rawVersion), 40), version)
 	}
 	if wrongType := new(json.UnmarshalTypeError); errors.As(decodeErr, &wrongType) {
 		return fmt.Errorf("the body's field %s holds a JSON %s, which Alertmanager never sends there; if webhook_configs set a custom payload, remove it",
-			excerpt(wrongType.Field), wrongType.Value)
+			excerpt(strings.TrimPrefix(wrongType.Field, "Data.")), wrongType.Value)
 	}
 	if decodeErr != nil { // of a time
-		return fmt.Errorf("the body has a value that Alertmanager never sends: %s", excerpt(decodeErr.Error()))
+		return fmt.Errorf("the body has a value that Alertmanager never sends: %s", oneLine(decodeErr.Error(), 160))
 	}
 	return errors.New("the notification has no alerts; Alertmanager always sends at least one")
 }
@@ -102,10 +102,9 @@ func hasAll(keys map[string]json.RawMessage, wanted []string) bool {
 	return true
 }
 
-// oneLine is raw JSON, cut short.
-func oneLine(raw json.RawMessage) string {
-	const most = 40
-	s := strings.Join(strings.Fields(strings.ToValidUTF8(string(raw), "\uFFFD")), " ")
+// oneLine is s on one line, cut to so many runes.
+func oneLine(s string, most int) string {
+	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "\uFFFD")), " ")
 	if runes := []rune(s); len(runes) > most {
 		return string(runes[:most]) + "…"
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/gorilla/mux"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
+	"golang.org/x/time/rate"
 )
 
 // Path is where Alertmanager's webhook posts to.
@@ -56,6 +57,9 @@ type Handler struct {
 	log     logrus.FieldLogger
 	metrics handlerMetrics
 	slots   chan struct{}
+	// Refusals come as fast as senders send; the log need not say each, for
+	// the metrics count them.
+	sayRefused, sayPutOff rate.Sometimes
 }
 
 // NewHandler makes a Handler.
@@ -74,6 +78,9 @@ func NewHandler(opts Options) *Handler {
 		log:     orSilent(opts.Log),
 		metrics: newHandlerMetrics(opts.Registerer),
 		slots:   make(chan struct{}, opts.MaxConcurrent),
+
+		sayRefused: rate.Sometimes{First: 10, Interval: time.Second},
+		sayPutOff:  rate.Sometimes{First: 10, Interval: time.Second},
 	}
 }
 
@@ -190,18 +197,24 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, repl
 func (h *Handler) notIngested(r *http.Request, err error) reply {
 	switch {
 	case errors.Is(err, ErrBacklogFull):
-		h.log.WithField("remote", r.RemoteAddr).WithError(err).Warn("a notification was put off: Alertmanager tries again")
+		h.sayPutOff.Do(func() {
+			h.log.WithField("remote", r.RemoteAddr).WithError(err).Warn("a notification was put off: Alertmanager tries again")
+		})
 		return reply{http.StatusServiceUnavailable, resultBacklogFull, "the backlog is full; try again"}
 	case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
 		return reply{http.StatusServiceUnavailable, resultClientGone, "the sender left"}
 	default:
-		h.log.WithField("remote", r.RemoteAddr).WithError(err).Error("a notification could not be written: Alertmanager tries again")
+		h.sayPutOff.Do(func() {
+			h.log.WithField("remote", r.RemoteAddr).WithError(err).Error("a notification could not be written: Alertmanager tries again")
+		})
 		return reply{http.StatusServiceUnavailable, resultStorageError, "the notification could not be written; try again"}
 	}
 }
 
 // refuse logs a request that will not be accepted however often it is sent.
 func (h *Handler) refuse(r *http.Request, rep reply) reply {
-	h.log.WithFields(logrus.Fields{"remote": r.RemoteAddr, "status": rep.code}).Warn("a notification was refused: " + rep.text)
+	h.sayRefused.Do(func() {
+		h.log.WithFields(logrus.Fields{"remote": r.RemoteAddr, "status": rep.code}).Warn("a notification was refused: " + rep.text)
+	})
 	return rep
 }
