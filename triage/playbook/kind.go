@@ -48,6 +48,8 @@ type Outcome struct {
 	Rows []OutcomeRow
 	// NoData says, in words for people, what had no data when Rows is empty.
 	NoData string
+	// NoDataVerdict is the verdict when Rows is empty; "" means unknown.
+	NoDataVerdict triage.Verdict
 	// Headline is said when the step has no `finding` template.
 	Headline  string
 	Artifacts []Artifact

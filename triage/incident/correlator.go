@@ -1,0 +1,308 @@
+// The service that takes notifications off the inbox, in order, and folds
+// them. One replica at a time does so, under the correlation lock.
+
+package incident
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sirupsen/logrus"
+
+	"triagebot/triage"
+	"triagebot/triage/receive"
+	"triagebot/triage/store"
+)
+
+// Settings are what the configuration says of incidents. They may change
+// while the program runs.
+type Settings struct {
+	ReopenWithin time.Duration // a re-fire this soon after the resolve reopens the incident
+	AlertTTL     time.Duration // an incident of which nothing is heard for this long counts as resolved
+	RerunAfter   time.Duration // a reopened incident runs its playbook again when its last run is this old
+	EditEvery    time.Duration // edits of a parent that are not urgent come at most this often
+}
+
+// Options wire a Correlator.
+type Options struct {
+	Store    *store.DB
+	Settings func() Settings
+	// Playbook names the playbook for an alert; matched is false for the fallback.
+	Playbook func(labels triage.Labels) (name string, matched bool)
+	// Destinations says where an incident is shown; never none.
+	Destinations func(labels triage.Labels) []triage.Destination
+	Parent       Parent
+	Now          func() time.Time // time.Now when nil
+	Log          logrus.FieldLogger
+	Registerer   prometheus.Registerer // may be nil
+}
+
+// Correlator folds notifications into incidents.
+type Correlator struct {
+	Options
+	metrics *metrics
+}
+
+// New prepares a Correlator; Run works.
+func New(opts Options) *Correlator {
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	return &Correlator{Options: opts, metrics: newMetrics(opts.Registerer)}
+}
+
+const (
+	// A transaction folds at most this much, so that the writer is free again
+	// soon and memory is bounded.
+	batchNotifications = 100
+	batchBytes         = 8 << 20
+	// Rows that another replica committed, and died, wake nobody here.
+	pollEvery = time.Second
+)
+
+// Run folds until ctx ends.
+func (c *Correlator) Run(ctx context.Context) error {
+	ticker := time.NewTicker(pollEvery)
+	defer ticker.Stop()
+	for {
+		if err := c.Drain(ctx); err != nil && ctx.Err() == nil {
+			// The rows wait; the next tick tries again.
+			c.Log.WithError(err).Error("folding notifications failed; they wait in the database")
+		}
+		select {
+		case <-c.Store.Waiting(store.NotificationsWaiting):
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// Drain folds everything that waits.
+func (c *Correlator) Drain(ctx context.Context) error {
+	for ctx.Err() == nil {
+		n, err := c.foldBatch(ctx, batchNotifications)
+		var bad *unfoldable
+		if errors.As(err, &bad) {
+			// The one that cannot be folded must not hold up the others.
+			c.Log.WithError(err).WithField("notification", bad.id).Error("set a notification aside that cannot be folded; its body is kept")
+			err = c.Store.Tx(ctx, func(tx *store.Tx) error { return tx.FailedNotification(ctx, bad.id, bad.err) })
+			c.metrics.folded.WithLabelValues("failed").Inc()
+			n = 1
+		}
+		if err != nil || n == 0 {
+			return err
+		}
+	}
+	return nil
+}
+
+// unfoldable is an error that lies in the notification, not in the database.
+type unfoldable struct {
+	id  int64
+	err error
+}
+
+func (u *unfoldable) Error() string { return u.err.Error() }
+
+func (c *Correlator) foldBatch(ctx context.Context, limit int) (n int, err error) {
+	var results []string
+	err = c.Store.Tx(ctx, func(tx *store.Tx) error {
+		if err := tx.LockCorrelation(ctx); err != nil {
+			return err
+		}
+		pending, err := tx.PendingNotifications(ctx, limit, batchBytes)
+		if err != nil {
+			return err
+		}
+		n = len(pending)
+		for _, p := range pending {
+			note, err := receive.Decode(p.Body, p.ReceivedAt)
+			if err != nil {
+				return &unfoldable{p.ID, err}
+			}
+			note.ID = p.ID
+			changed, err := c.foldNotification(ctx, tx, note)
+			if err != nil {
+				return fmt.Errorf("notification %d: %w", p.ID, err)
+			}
+			results = append(results, map[bool]string{true: "changed", false: "duplicate"}[changed])
+			if err := tx.FoldedNotification(ctx, p.ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		for _, r := range results {
+			c.metrics.folded.WithLabelValues(r).Inc()
+		}
+	}
+	return n, err
+}
+
+// foldNotification folds each alertname's alerts into its own incident, for a
+// group may mix them.
+func (c *Correlator) foldNotification(ctx context.Context, tx *store.Tx, note triage.Notification) (changed bool, err error) {
+	var keys []string
+	byKey := map[string][]triage.Alert{}
+	for _, a := range note.Alerts {
+		key := triage.IncidentKey(a.Name(), note.GroupLabels)
+		if _, known := byKey[key]; !known {
+			keys = append(keys, key)
+		}
+		byKey[key] = append(byKey[key], a)
+	}
+	for _, key := range keys {
+		did, err := c.foldGroup(ctx, tx, note, key, byKey[key])
+		if err != nil {
+			return false, err
+		}
+		changed = changed || did
+	}
+	return changed, nil
+}
+
+// foldGroup folds the alerts of one incident.
+func (c *Correlator) foldGroup(ctx context.Context, tx *store.Tx, note triage.Notification, key string, incoming []triage.Alert) (changed bool, err error) {
+	inc, err := c.current(ctx, tx, key, note.ReceivedAt)
+	if err != nil {
+		return false, err
+	}
+	var known []triage.Alert
+	if inc.ID != 0 {
+		if known, err = tx.AlertsOf(ctx, inc.ID); err != nil {
+			return false, err
+		}
+	}
+	changes, after := fold(known, incoming, note.ReceivedAt)
+	fires, ends := count(changes)
+	if inc.ID == 0 && fires == 0 {
+		return false, nil // the resolve of something that was never seen firing
+	}
+	before := inc
+	summarize(&inc, after)
+	inc.Truncated, inc.UpdatedAt = note.Truncated, note.ReceivedAt
+	if inc.ExternalURL == "" { // the peers of an HA pair differ in it; the first stays
+		inc.ExternalURL = note.ExternalURL
+	}
+	if inc.ID == 0 {
+		return true, c.open(ctx, tx, &inc, note, key, changes, after)
+	}
+	if err := c.saveAlerts(ctx, tx, inc.ID, changes); err != nil {
+		return false, err
+	}
+	if err := tx.HeardOf(ctx, inc.ID, note.ReceivedAt); err != nil {
+		return false, err
+	}
+	if fires == 0 && ends == 0 && before.Truncated == inc.Truncated && !anyChanged(changes) {
+		return false, nil
+	}
+	if err := c.logAlerts(ctx, tx, inc.ID, changes, note.ReceivedAt); err != nil {
+		return false, err
+	}
+	switch {
+	case inc.Firing > 0 && fires > 0:
+		err = c.move(ctx, tx, &inc, fired, leadOf(after), note.ReceivedAt)
+	case inc.Firing == 0 && ends > 0 && note.Truncated == 0:
+		err = c.move(ctx, tx, &inc, cleared, leadOf(after), note.ReceivedAt)
+	default:
+		err = c.update(ctx, tx, inc, false)
+	}
+	return true, err
+}
+
+// current finds the incident of a key that is not over at the instant; the
+// zero incident when there is none.
+func (c *Correlator) current(ctx context.Context, tx *store.Tx, key string, at time.Time) (triage.Incident, error) {
+	inc, err := tx.OpenIncidentByKey(ctx, key)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return triage.Incident{}, nil
+	case err != nil:
+		return inc, err
+	}
+	if inc, err = tx.LockIncident(ctx, inc.ID); err != nil {
+		return inc, err
+	}
+	if inc.State == triage.IncidentResolved && at.Sub(inc.ResolvedAt) > c.Settings().ReopenWithin {
+		return triage.Incident{}, c.move(ctx, tx, &inc, expired, triage.Alert{}, at)
+	}
+	return inc, nil
+}
+
+func (c *Correlator) saveAlerts(ctx context.Context, tx *store.Tx, incidentID int64, changes []change) error {
+	for _, ch := range changes {
+		var err error
+		if ch.seenOnly {
+			err = tx.SawAlert(ctx, incidentID, ch.alert.Fingerprint, ch.alert.StartsAt)
+		} else {
+			err = tx.SaveAlert(ctx, incidentID, ch.alert, ch.wasStartsAt)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// logAlerts writes what fired and what ended to the timeline. A large group
+// is one line, not hundreds.
+func (c *Correlator) logAlerts(ctx context.Context, tx *store.Tx, incidentID int64, changes []change, at time.Time) error {
+	const each = 5
+	fires, ends := count(changes)
+	for _, kind := range []struct {
+		name string
+		n    int
+		is   func(change) bool
+	}{
+		{"fired", fires, func(ch change) bool { return ch.fires }},
+		{"ended", ends, func(ch change) bool { return ch.ends }},
+	} {
+		if kind.n > each {
+			text := fmt.Sprintf("%d alerts %s", kind.n, kind.name)
+			if err := tx.AppendTimeline(ctx, triage.TimelineEntry{IncidentID: incidentID, At: at, Kind: kind.name, Actor: "alertmanager", Text: text}); err != nil {
+				return err
+			}
+			continue
+		}
+		for _, ch := range changes {
+			if !kind.is(ch) {
+				continue
+			}
+			when, text := ch.alert.StartsAt, fmt.Sprintf("%s fires", ch.alert.Labels)
+			if ch.ends {
+				when, text = ch.alert.EndsAt, fmt.Sprintf("%s no longer fires", ch.alert.Labels)
+			}
+			text += " (" + when.UTC().Format(time.RFC3339) + ")"
+			if err := tx.AppendTimeline(ctx, triage.TimelineEntry{IncidentID: incidentID, At: at, Kind: kind.name, Actor: "alertmanager", Text: text}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func count(changes []change) (fires, ends int) {
+	for _, ch := range changes {
+		if ch.fires {
+			fires++
+		}
+		if ch.ends {
+			ends++
+		}
+	}
+	return fires, ends
+}
+
+func anyChanged(changes []change) bool {
+	for _, ch := range changes {
+		if !ch.seenOnly {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,161 @@
+// The rules by which an alert of a notification joins, changes or leaves the
+// alerts of an incident. Pure: no I/O, no clock.
+
+package incident
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"triagebot/triage"
+)
+
+// staleWithin is how long after an alert's end a notification that still says
+// it fires counts as a late one of an HA peer (their peer-timeout is 15 s)
+// rather than as a new firing of the same alert.
+const staleWithin = time.Minute
+
+// change is what one alert of a notification does to one that is known.
+type change struct {
+	alert       triage.Alert // as it is to be stored
+	wasStartsAt time.Time    // under which it is stored now; alert.StartsAt for a new one
+	seenOnly    bool         // nothing but the count changes
+	fires       bool         // it did not fire before, and does now
+	ends        bool         // it fired before, and does no longer
+}
+
+// fold works out what the alerts of one notification change among those that
+// are known of the incident. It returns the changes and the alerts as they are
+// afterwards.
+func fold(known, incoming []triage.Alert, at time.Time) (changes []change, after []triage.Alert) {
+	after = slices.Clone(known)
+	for _, a := range incoming {
+		for _, c := range foldOne(after, a, at) {
+			changes = append(changes, c)
+			after = apply(after, c)
+		}
+	}
+	return changes, after
+}
+
+func foldOne(known []triage.Alert, a triage.Alert, at time.Time) []change {
+	if i := indexOf(known, a.Fingerprint, a.StartsAt); i >= 0 {
+		return []change{foldSame(known[i], a, at)}
+	}
+	i := indexFiring(known, a.Fingerprint)
+	if i < 0 {
+		return []change{{alert: a, wasStartsAt: a.StartsAt, fires: a.Status == triage.AlertFiring}}
+	}
+	k := known[i]
+	switch {
+	case a.Status == triage.AlertResolved && !a.EndsAt.IsZero() && !a.EndsAt.After(k.StartsAt):
+		// The late resolve of an earlier firing; the one that fires now goes on.
+		return []change{{alert: a, wasStartsAt: a.StartsAt}}
+	case a.StartsAt.Before(k.StartsAt), a.Status == triage.AlertResolved:
+		// Alertmanager moved the start of the alert that we know.
+		c := foldSame(k, a, at)
+		c.wasStartsAt, c.seenOnly = k.StartsAt, false
+		return []change{c}
+	default:
+		// It fires anew and the resolve in between was lost.
+		ended := k
+		ended.Status, ended.EndsAt = triage.AlertResolved, a.StartsAt
+		return []change{
+			{alert: ended, wasStartsAt: k.StartsAt, ends: true},
+			{alert: a, wasStartsAt: a.StartsAt, fires: true},
+		}
+	}
+}
+
+// foldSame handles an alert whose identity is known as k.
+func foldSame(k, a triage.Alert, at time.Time) change {
+	c := change{alert: a, wasStartsAt: k.StartsAt}
+	switch {
+	case k.Status == a.Status:
+		c.seenOnly = k.StartsAt.Equal(a.StartsAt) && maps.Equal(k.Annotations, a.Annotations) && k.GeneratorURL == a.GeneratorURL
+		if c.seenOnly {
+			c.alert = k
+		}
+	case a.Status == triage.AlertResolved:
+		c.ends = true
+	case at.Sub(k.EndsAt) < staleWithin:
+		c.alert, c.seenOnly = k, true
+	default:
+		c.fires = true
+	}
+	return c
+}
+
+func apply(alerts []triage.Alert, c change) []triage.Alert {
+	if i := indexOf(alerts, c.alert.Fingerprint, c.wasStartsAt); i >= 0 {
+		alerts[i] = c.alert
+		return alerts
+	}
+	return append(alerts, c.alert)
+}
+
+func indexOf(alerts []triage.Alert, fingerprint string, startsAt time.Time) int {
+	return slices.IndexFunc(alerts, func(a triage.Alert) bool {
+		return a.Fingerprint == fingerprint && a.StartsAt.Equal(startsAt)
+	})
+}
+
+func indexFiring(alerts []triage.Alert, fingerprint string) int {
+	return slices.IndexFunc(alerts, func(a triage.Alert) bool {
+		return a.Fingerprint == fingerprint && a.Status == triage.AlertFiring
+	})
+}
+
+// summarize sets what an incident says of its alerts as a whole; alerts is
+// not empty.
+func summarize(inc *triage.Incident, alerts []triage.Alert) {
+	inc.Firing, inc.Alerts = 0, len(alerts)
+	worst := ""
+	for _, a := range alerts {
+		if a.Status == triage.AlertFiring {
+			inc.Firing++
+			worst = triage.WorseSeverity(worst, a.Labels["severity"])
+		}
+		if inc.StartedAt.IsZero() || a.StartsAt.Before(inc.StartedAt) {
+			inc.StartedAt = a.StartsAt
+		}
+	}
+	if inc.Firing > 0 {
+		inc.Severity = worst // a resolved incident keeps the one it had
+	}
+	lead := leadOf(alerts)
+	inc.Labels, inc.Annotations, inc.GeneratorURL = commonLabels(alerts), lead.Annotations, lead.GeneratorURL
+}
+
+// leads says whether a rather than b speaks for the incident: firing before
+// resolved, then the worse severity, then the earlier.
+func leads(a, b triage.Alert) bool {
+	if (a.Status == triage.AlertFiring) != (b.Status == triage.AlertFiring) {
+		return a.Status == triage.AlertFiring
+	}
+	if ra, rb := triage.SeverityRank(a.Labels["severity"]), triage.SeverityRank(b.Labels["severity"]); ra != rb {
+		return ra < rb
+	}
+	return a.StartsAt.Before(b.StartsAt)
+}
+
+// leadOf is the alert that speaks for an incident; alerts is not empty.
+func leadOf(alerts []triage.Alert) triage.Alert {
+	lead := alerts[0]
+	for _, a := range alerts[1:] {
+		if leads(a, lead) {
+			lead = a
+		}
+	}
+	return lead
+}
+
+// commonLabels are the labels on which all alerts agree.
+func commonLabels(alerts []triage.Alert) triage.Labels {
+	out := maps.Clone(alerts[0].Labels)
+	maps.DeleteFunc(out, func(name, value string) bool {
+		return slices.ContainsFunc(alerts[1:], func(a triage.Alert) bool { return a.Labels[name] != value })
+	})
+	return out
+}

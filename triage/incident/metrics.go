@@ -1,0 +1,25 @@
+package incident
+
+import "github.com/prometheus/client_golang/prometheus"
+
+type metrics struct {
+	folded      *prometheus.CounterVec
+	transitions *prometheus.CounterVec
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	m := &metrics{
+		folded: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "triagebot_notifications_folded_total",
+			Help: "Notifications folded into incidents, by what they did: changed, duplicate, failed.",
+		}, []string{"result"}),
+		transitions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "triagebot_incident_transitions_total",
+			Help: "Transitions of incidents by effect: opens, reopens, settles, closes; empty for none.",
+		}, []string{"effect"}),
+	}
+	if r != nil {
+		r.MustRegister(m.folded, m.transitions)
+	}
+	return m
+}

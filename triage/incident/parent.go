@@ -1,0 +1,177 @@
+// The parent message: what the channel shows of an incident at a glance.
+
+package incident
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+
+	"triagebot/triage"
+)
+
+// Parent builds parent messages.
+type Parent struct {
+	// Links gives an incident's own pages: its evidence bundle and such.
+	// They must not change from one call to the next, or edits never end.
+	Links func(inc triage.Incident) []triage.Link
+	// Fallback is the name of the playbook for alerts that none matches.
+	Fallback string
+}
+
+// maxFields is what a parent message has room for.
+const maxFields = 6
+
+// Post is the parent message of an incident as it is now, with the steps and
+// findings of its latest run.
+func (p Parent) Post(inc triage.Incident, steps []triage.StepMark, findings []triage.Finding) triage.ParentPost {
+	post := triage.ParentPost{
+		IncidentID: inc.ID,
+		State:      inc.State,
+		Severity:   inc.Severity,
+		Alertname:  inc.Alertname,
+		Impact:     impact(inc),
+		Fields:     fields(inc),
+		Playbook:   inc.Playbook,
+		NoPlaybook: inc.Playbook == p.Fallback,
+		Steps:      mark(steps, findings),
+		Conclusion: conclusion(steps, findings),
+		Resolution: inc.Resolution,
+		StartedAt:  inc.StartedAt,
+		ResolvedAt: inc.ResolvedAt,
+		Reopened:   inc.Reopened,
+		Firing:     inc.Firing,
+		Alerts:     inc.Alerts,
+		Truncated:  inc.Truncated,
+	}
+	post.Links = append(post.Links, annotationLinks(inc)...)
+	post.Links = append(post.Links, alertmanagerLinks(inc)...)
+	if p.Links != nil {
+		post.Links = append(post.Links, p.Links(inc)...)
+	}
+	return post
+}
+
+// impact is the one line that says what is wrong for whom.
+func impact(inc triage.Incident) string {
+	for _, name := range []string{"summary", "description", "message"} {
+		if text := strings.TrimSpace(inc.Annotations[name]); text != "" {
+			line, _, _ := strings.Cut(text, "\n")
+			return line
+		}
+	}
+	return ""
+}
+
+// fields are the labels that tell this incident from others: those it is
+// grouped by first, then those its alerts share.
+func fields(inc triage.Incident) []triage.Field {
+	var out []triage.Field
+	taken := map[string]bool{"alertname": true, "severity": true}
+	for _, labels := range []triage.Labels{inc.GroupLabels, inc.Labels} {
+		for _, name := range labels.Names() {
+			if len(out) < maxFields && !taken[name] && labels[name] != "" {
+				taken[name] = true
+				out = append(out, triage.Field{Name: name, Value: labels[name]})
+			}
+		}
+	}
+	return out
+}
+
+// mark sets the state of each step from its finding.
+func mark(steps []triage.StepMark, findings []triage.Finding) []triage.StepMark {
+	states := map[string]triage.StepState{}
+	for i := range findings {
+		states[findings[i].StepID] = findings[i].State()
+	}
+	out := make([]triage.StepMark, len(steps))
+	for i, s := range steps {
+		if state, done := states[s.ID]; done {
+			s.State = state
+		}
+		out[i] = s
+	}
+	return out
+}
+
+// conclusion says what a finished run found; nothing while it is under way.
+func conclusion(steps []triage.StepMark, findings []triage.Finding) string {
+	if len(steps) == 0 || len(findings) < len(steps) {
+		return ""
+	}
+	var abnormal, unknown, ran int
+	first := ""
+	byStep := map[string]*triage.Finding{}
+	for i := range findings {
+		byStep[findings[i].StepID] = &findings[i]
+	}
+	for _, s := range steps { // in the playbook's order, not that of finishing
+		f := byStep[s.ID]
+		if f == nil {
+			return ""
+		}
+		switch f.State() {
+		case triage.StepAbnormal:
+			if abnormal++; first == "" {
+				first = f.Headline
+			}
+			ran++
+		case triage.StepUnknown:
+			unknown++
+			ran++
+		case triage.StepNormal:
+			ran++
+		case triage.StepSkipped, triage.StepWaiting, triage.StepRunning:
+		}
+	}
+	var text string
+	switch {
+	case abnormal > 0:
+		text = fmt.Sprintf("%d of %d checks abnormal: %s", abnormal, ran, first)
+	case ran == 0:
+		text = "No check applied."
+	case unknown == ran:
+		text = "No check could tell anything."
+	case unknown > 0:
+		text = "Nothing abnormal in what could be checked."
+	default:
+		text = fmt.Sprintf("All %d checks normal.", ran)
+	}
+	if unknown > 0 {
+		text += fmt.Sprintf(" (%d could not tell; see the thread)", unknown)
+	}
+	return text
+}
+
+// annotationLinks are the links that alert authors set by convention.
+func annotationLinks(inc triage.Incident) []triage.Link {
+	var out []triage.Link
+	for _, l := range []struct{ annotation, title string }{{"runbook_url", "Runbook"}, {"dashboard_url", "Dashboard"}} {
+		if u := inc.Annotations[l.annotation]; isWeb(u) {
+			out = append(out, triage.Link{Title: l.title, URL: u})
+		}
+	}
+	if isWeb(inc.GeneratorURL) {
+		out = append(out, triage.Link{Title: "Prometheus", URL: inc.GeneratorURL})
+	}
+	return out
+}
+
+// alertmanagerLinks leads to a silence form that is filled in for this incident.
+func alertmanagerLinks(inc triage.Incident) []triage.Link {
+	if !isWeb(inc.ExternalURL) || inc.State != triage.IncidentFiring {
+		return nil
+	}
+	matchers := triage.Labels{"alertname": inc.Alertname}
+	for name, value := range inc.GroupLabels {
+		matchers[name] = value
+	}
+	link := strings.TrimSuffix(inc.ExternalURL, "/") + "/#/silences/new?filter=" + url.QueryEscape(matchers.String())
+	return []triage.Link{{Title: "Silence", URL: link}}
+}
+
+func isWeb(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+}

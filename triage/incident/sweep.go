@@ -1,0 +1,106 @@
+// What time alone does to incidents: closing those that stayed resolved, and
+// resolving those of which nothing is heard any more.
+
+package incident
+
+import (
+	"context"
+	"time"
+
+	"triagebot/triage"
+	"triagebot/triage/store"
+)
+
+const (
+	sweepEvery = 5 * time.Second
+	// Folded notifications are kept for a while to answer "did it arrive?".
+	keepNotifications = 7 * 24 * time.Hour
+	prunedAtOnce      = 1000
+)
+
+// RunSweeper sweeps until ctx ends. Every replica may: the transitions hold
+// whoever makes them.
+func (c *Correlator) RunSweeper(ctx context.Context) error {
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	for {
+		if err := c.Sweep(ctx); err != nil && ctx.Err() == nil {
+			c.Log.WithError(err).Error("sweeping incidents failed; trying again")
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// Sweep makes the transitions that are due now.
+func (c *Correlator) Sweep(ctx context.Context) error {
+	now := c.Now()
+	settings := c.Settings()
+	return c.Store.Tx(ctx, func(tx *store.Tx) error {
+		if err := tx.LockCorrelation(ctx); err != nil {
+			return err
+		}
+		resolved, err := tx.ResolvedIncidents(ctx, now.Add(-settings.ReopenWithin))
+		if err != nil {
+			return err
+		}
+		if err := c.moveAll(ctx, tx, resolved, expired, now); err != nil {
+			return err
+		}
+		quiet, err := tx.SilentIncidents(ctx, now.Add(-settings.AlertTTL))
+		if err != nil {
+			return err
+		}
+		if err := c.moveAll(ctx, tx, quiet, silent, now); err != nil {
+			return err
+		}
+		_, err = tx.PruneNotifications(ctx, now.Add(-keepNotifications), prunedAtOnce)
+		return err
+	})
+}
+
+// moveAll takes incidents through the same transition. One that moved since it
+// was read is left alone.
+func (c *Correlator) moveAll(ctx context.Context, tx *store.Tx, incidents []triage.Incident, ev event, now time.Time) error {
+	for _, seen := range incidents {
+		inc, err := tx.LockIncident(ctx, seen.ID)
+		if err != nil {
+			return err
+		}
+		if inc.State != seen.State {
+			continue
+		}
+		if ev != expired {
+			if err := c.endAlerts(ctx, tx, &inc, now); err != nil {
+				return err
+			}
+		}
+		if err := c.move(ctx, tx, &inc, ev, triage.Alert{}, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endAlerts marks all alerts of an incident as over.
+func (c *Correlator) endAlerts(ctx context.Context, tx *store.Tx, inc *triage.Incident, now time.Time) error {
+	alerts, err := tx.AlertsOf(ctx, inc.ID)
+	if err != nil {
+		return err
+	}
+	for i, a := range alerts {
+		if a.Status != triage.AlertFiring {
+			continue
+		}
+		a.Status, a.EndsAt = triage.AlertResolved, now
+		alerts[i] = a
+		if err := tx.SaveAlert(ctx, inc.ID, a, a.StartsAt); err != nil {
+			return err
+		}
+	}
+	summarize(inc, alerts)
+	return nil
+}

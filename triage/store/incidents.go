@@ -1,0 +1,208 @@
+// Incidents, their alerts and their timelines.
+
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"triagebot/triage"
+)
+
+const incidentColumns = `id, key, alertname, group_labels_json, state, severity, labels_json, annotations_json,
+	playbook, generator_url, external_url, firing, alerts, truncated, reopened, resolution,
+	started_at, opened_at, updated_at, resolved_at, closed_at, version`
+
+func scanIncident(s scanner) (triage.Incident, error) {
+	var inc triage.Incident
+	var group, labels, annotations string
+	var started, opened, updated, resolved, closed int64
+	err := s.Scan(&inc.ID, &inc.Key, &inc.Alertname, &group, &inc.State, &inc.Severity, &labels, &annotations,
+		&inc.Playbook, &inc.GeneratorURL, &inc.ExternalURL, &inc.Firing, &inc.Alerts, &inc.Truncated, &inc.Reopened, &inc.Resolution,
+		&started, &opened, &updated, &resolved, &closed, &inc.Version)
+	if err != nil {
+		return inc, err
+	}
+	for text, into := range map[string]*triage.Labels{group: &inc.GroupLabels, labels: &inc.Labels, annotations: &inc.Annotations} {
+		if err := fromJSON(text, into); err != nil {
+			return inc, err
+		}
+	}
+	inc.StartedAt, inc.OpenedAt, inc.UpdatedAt = fromMicros(started), fromMicros(opened), fromMicros(updated)
+	inc.ResolvedAt, inc.ClosedAt = fromMicros(resolved), fromMicros(closed)
+	return inc, nil
+}
+
+// OpenIncident inserts an incident and gives it its number. It fails when one
+// with the same key is not yet closed. Call it under LockCorrelation.
+func (tx *Tx) OpenIncident(ctx context.Context, inc *triage.Incident) error {
+	id, err := one(ctx, tx, scanOf[int64], `
+		INSERT INTO incidents (key, alertname, group_labels_json, state, severity, labels_json, annotations_json,
+			playbook, generator_url, external_url, firing, alerts, truncated, started_at, opened_at, updated_at, heard_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16) RETURNING id`,
+		inc.Key, inc.Alertname, toJSON(inc.GroupLabels), inc.State, inc.Severity, toJSON(inc.Labels), toJSON(inc.Annotations),
+		inc.Playbook, inc.GeneratorURL, inc.ExternalURL, inc.Firing, inc.Alerts, int64(inc.Truncated),
+		micros(inc.StartedAt), micros(inc.OpenedAt), micros(inc.UpdatedAt))
+	inc.ID, inc.Version = id, 1
+	return err
+}
+
+// OpenIncidentByKey finds the incident of a key that is not closed.
+func (tx *Tx) OpenIncidentByKey(ctx context.Context, key string) (triage.Incident, error) {
+	return one(ctx, tx, scanIncident, `SELECT `+incidentColumns+` FROM incidents WHERE key = $1 AND state <> 'closed'`, key)
+}
+
+// LockIncident keeps every other transaction off the incident, its timeline
+// and its evidence until this one ends. Take it before any row of theirs or a
+// delivery's, so that no two transactions wait for each other.
+func (tx *Tx) LockIncident(ctx context.Context, id int64) (triage.Incident, error) {
+	return one(ctx, tx, scanIncident, `UPDATE incidents SET version = version + 1 WHERE id = $1 RETURNING `+incidentColumns, id)
+}
+
+// SaveIncident writes what changes over an incident's life.
+func (tx *Tx) SaveIncident(ctx context.Context, inc triage.Incident) error {
+	return tx.exec(ctx, `
+		UPDATE incidents SET state = $2, severity = $3, labels_json = $4, annotations_json = $5, playbook = $6,
+			generator_url = $7, external_url = $8, firing = $9, alerts = $10, truncated = $11, reopened = $12,
+			resolution = $13, started_at = $14, updated_at = $15, resolved_at = $16, closed_at = $17
+		WHERE id = $1`,
+		inc.ID, inc.State, inc.Severity, toJSON(inc.Labels), toJSON(inc.Annotations), inc.Playbook,
+		inc.GeneratorURL, inc.ExternalURL, inc.Firing, inc.Alerts, int64(inc.Truncated), inc.Reopened,
+		inc.Resolution, micros(inc.StartedAt), micros(inc.UpdatedAt), micros(inc.ResolvedAt), micros(inc.ClosedAt))
+}
+
+// HeardOf notes when a notification last spoke of the incident.
+func (tx *Tx) HeardOf(ctx context.Context, id int64, at time.Time) error {
+	return tx.exec(ctx, `UPDATE incidents SET heard_at = $2 WHERE id = $1 AND heard_at < $2`, id, micros(at))
+}
+
+// Incident reads one incident.
+func (db *DB) Incident(ctx context.Context, id int64) (triage.Incident, error) {
+	return one(ctx, db, scanIncident, `SELECT `+incidentColumns+` FROM incidents WHERE id = $1`, id)
+}
+
+// Incidents reads the latest incidents, the newest first.
+func (db *DB) Incidents(ctx context.Context, limit int) ([]triage.Incident, error) {
+	return all(ctx, db, scanIncident, `SELECT `+incidentColumns+` FROM incidents ORDER BY id DESC LIMIT $1`, limit)
+}
+
+// FiringIncidents reads every incident that fires, the oldest first.
+func (db *DB) FiringIncidents(ctx context.Context) ([]triage.Incident, error) {
+	return all(ctx, db, scanIncident, `SELECT `+incidentColumns+` FROM incidents WHERE state = 'firing' ORDER BY id`)
+}
+
+// SilentIncidents are those that fire and that no notification spoke of since
+// the instant.
+func (tx *Tx) SilentIncidents(ctx context.Context, since time.Time) ([]triage.Incident, error) {
+	return all(ctx, tx, scanIncident, `SELECT `+incidentColumns+` FROM incidents WHERE state = 'firing' AND heard_at < $1 ORDER BY id`, micros(since))
+}
+
+// ResolvedIncidents are those that have been resolved since before the instant.
+func (tx *Tx) ResolvedIncidents(ctx context.Context, before time.Time) ([]triage.Incident, error) {
+	return all(ctx, tx, scanIncident, `SELECT `+incidentColumns+` FROM incidents WHERE state = 'resolved' AND resolved_at <= $1 ORDER BY id`, micros(before))
+}
+
+// IncidentStates counts all incidents by state.
+func (db *DB) IncidentStates(ctx context.Context) (map[string]int, error) {
+	return db.countBy(ctx, `SELECT state, COUNT(*) FROM incidents GROUP BY state`)
+}
+
+const alertColumns = `fingerprint, starts_at, status, ends_at, labels_json, annotations_json, generator_url`
+
+func scanAlert(s scanner) (triage.Alert, error) {
+	var a triage.Alert
+	var starts, ends int64
+	var labels, annotations string
+	if err := s.Scan(&a.Fingerprint, &starts, &a.Status, &ends, &labels, &annotations, &a.GeneratorURL); err != nil {
+		return a, err
+	}
+	a.StartsAt, a.EndsAt = fromMicros(starts), fromMicros(ends)
+	if err := fromJSON(labels, &a.Labels); err != nil {
+		return a, err
+	}
+	return a, fromJSON(annotations, &a.Annotations)
+}
+
+// AlertsOf reads an incident's alerts, the earliest first.
+func (tx *Tx) AlertsOf(ctx context.Context, incidentID int64) ([]triage.Alert, error) {
+	return alertsOf(ctx, tx, incidentID)
+}
+
+// AlertsOf reads an incident's alerts, the earliest first.
+func (db *DB) AlertsOf(ctx context.Context, incidentID int64) ([]triage.Alert, error) {
+	return alertsOf(ctx, db, incidentID)
+}
+
+func alertsOf(ctx context.Context, q queryer, incidentID int64) ([]triage.Alert, error) {
+	return all(ctx, q, scanAlert, `SELECT `+alertColumns+` FROM alerts WHERE incident_id = $1 ORDER BY starts_at, fingerprint`, incidentID)
+}
+
+// SaveAlert writes an alert as it is now and counts that it was seen.
+// wasStartsAt is the instant under which it is known, for Alertmanager may
+// move it earlier; the alert's own for a new one.
+func (tx *Tx) SaveAlert(ctx context.Context, incidentID int64, a triage.Alert, wasStartsAt time.Time) error {
+	return tx.exec(ctx, `
+		INSERT INTO alerts (incident_id, fingerprint, starts_at, status, ends_at, labels_json, annotations_json, generator_url)
+		VALUES ($1, $2, $3, $5, $6, $7, $8, $9)
+		ON CONFLICT (incident_id, fingerprint, starts_at) DO UPDATE SET starts_at = $4, status = $5, ends_at = $6,
+			labels_json = $7, annotations_json = $8, generator_url = $9, seen = alerts.seen + 1`,
+		incidentID, a.Fingerprint, micros(wasStartsAt), micros(a.StartsAt), a.Status, micros(a.EndsAt),
+		toJSON(a.Labels), toJSON(a.Annotations), a.GeneratorURL)
+}
+
+// SawAlert counts another sight of an alert that has not changed.
+func (tx *Tx) SawAlert(ctx context.Context, incidentID int64, fingerprint string, startsAt time.Time) error {
+	return tx.exec(ctx, `UPDATE alerts SET seen = seen + 1 WHERE incident_id = $1 AND fingerprint = $2 AND starts_at = $3`,
+		incidentID, fingerprint, micros(startsAt))
+}
+
+// AppendTimeline adds a line to the incident's log. Call it under LockIncident.
+func (tx *Tx) AppendTimeline(ctx context.Context, e triage.TimelineEntry) error {
+	return tx.exec(ctx, `
+		INSERT INTO timeline (incident_id, seq, at, kind, actor, text)
+		SELECT $1, COALESCE(MAX(seq), 0) + 1, $2, $3, $4, $5 FROM timeline WHERE incident_id = $1`,
+		e.IncidentID, micros(e.At), e.Kind, e.Actor, e.Text)
+}
+
+// Timeline reads an incident's log in order.
+func (db *DB) Timeline(ctx context.Context, incidentID int64) ([]triage.TimelineEntry, error) {
+	return all(ctx, db, func(s scanner) (e triage.TimelineEntry, err error) {
+		var at int64
+		err = s.Scan(&e.IncidentID, &e.Seq, &at, &e.Kind, &e.Actor, &e.Text)
+		e.At = fromMicros(at)
+		return e, err
+	}, `SELECT incident_id, seq, at, kind, actor, text FROM timeline WHERE incident_id = $1 ORDER BY seq`, incidentID)
+}
+
+// LastEvidence reads the newest entry of an incident's evidence chain; the
+// zero entry when it has none. Call it under LockIncident.
+func (tx *Tx) LastEvidence(ctx context.Context, incidentID int64) (triage.Evidence, error) {
+	entries, err := all(ctx, tx, scanEvidence, `SELECT entry_json FROM evidence WHERE incident_id = $1 ORDER BY seq DESC LIMIT 1`, incidentID)
+	if err != nil || len(entries) == 0 {
+		return triage.Evidence{}, err
+	}
+	return entries[0], nil
+}
+
+// AppendEvidence adds an entry to the chain. Its file must be on disk by now.
+// Call it under LockIncident.
+func (tx *Tx) AppendEvidence(ctx context.Context, e triage.Evidence) error {
+	return tx.exec(ctx, `INSERT INTO evidence (incident_id, seq, entry_json) VALUES ($1, $2, $3)`, e.IncidentID, e.Seq, toJSON(e))
+}
+
+// Evidence reads an incident's evidence chain in order.
+func (db *DB) Evidence(ctx context.Context, incidentID int64) ([]triage.Evidence, error) {
+	return all(ctx, db, scanEvidence, `SELECT entry_json FROM evidence WHERE incident_id = $1 ORDER BY seq`, incidentID)
+}
+
+func scanEvidence(s scanner) (e triage.Evidence, err error) {
+	var text string
+	if err := s.Scan(&text); err != nil {
+		return e, err
+	}
+	if err := fromJSON(text, &e); err != nil {
+		return e, fmt.Errorf("evidence entry: %w", err)
+	}
+	return e, nil
+}

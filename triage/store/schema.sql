@@ -1,0 +1,167 @@
+-- triagebot's tables, for SQLite and PostgreSQL alike. Instants are
+-- microseconds since the epoch, 0 for none; columns named *_json hold JSON.
+-- {{serial}} and {{blob}} are the two words in which the dialects differ.
+
+CREATE TABLE locks (
+  name     TEXT PRIMARY KEY,
+  taken_at BIGINT NOT NULL
+);
+INSERT INTO locks (name, taken_at) VALUES ('correlation', 0), ('ready', 0);
+
+CREATE TABLE settings (
+  name  TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+);
+
+-- Who is alive, of the processes on this database.
+CREATE TABLE replicas (
+  id      TEXT PRIMARY KEY,
+  seen_at BIGINT NOT NULL
+);
+
+CREATE TABLE notifications (
+  id          {{serial}},
+  received_at BIGINT NOT NULL,
+  state       TEXT NOT NULL DEFAULT 'pending', -- pending, done, failed
+  error       TEXT NOT NULL DEFAULT '',
+  body        {{blob}} NOT NULL                -- as it came; emptied once folded
+);
+CREATE INDEX notifications_pending ON notifications (id) WHERE state = 'pending';
+CREATE INDEX notifications_received ON notifications (received_at);
+
+CREATE TABLE incidents (
+  id               {{serial}},
+  key              TEXT NOT NULL,
+  alertname        TEXT NOT NULL,
+  group_labels_json TEXT NOT NULL,
+  state            TEXT NOT NULL, -- firing, resolved, closed
+  severity         TEXT NOT NULL,
+  labels_json      TEXT NOT NULL,
+  annotations_json TEXT NOT NULL,
+  playbook         TEXT NOT NULL,
+  generator_url    TEXT NOT NULL,
+  external_url     TEXT NOT NULL,
+  firing           BIGINT NOT NULL,
+  alerts           BIGINT NOT NULL,
+  truncated        BIGINT NOT NULL,
+  reopened         BIGINT NOT NULL DEFAULT 0,
+  resolution       TEXT NOT NULL DEFAULT '',
+  started_at       BIGINT NOT NULL,
+  opened_at        BIGINT NOT NULL,
+  updated_at       BIGINT NOT NULL,
+  heard_at         BIGINT NOT NULL, -- last notification about it
+  resolved_at      BIGINT NOT NULL DEFAULT 0,
+  closed_at        BIGINT NOT NULL DEFAULT 0,
+  version          BIGINT NOT NULL DEFAULT 1
+);
+-- The rule that the same notification from anywhere opens one incident.
+CREATE UNIQUE INDEX incidents_open ON incidents (key) WHERE state <> 'closed';
+CREATE INDEX incidents_state ON incidents (state, updated_at);
+
+CREATE TABLE alerts (
+  incident_id      BIGINT NOT NULL REFERENCES incidents (id),
+  fingerprint      TEXT NOT NULL,
+  starts_at        BIGINT NOT NULL,
+  status           TEXT NOT NULL, -- firing, resolved
+  ends_at          BIGINT NOT NULL,
+  labels_json      TEXT NOT NULL,
+  annotations_json TEXT NOT NULL,
+  generator_url    TEXT NOT NULL,
+  seen             BIGINT NOT NULL DEFAULT 1, -- times it was in a notification
+  PRIMARY KEY (incident_id, fingerprint, starts_at)
+);
+
+CREATE TABLE runs (
+  id            {{serial}},
+  incident_id   BIGINT NOT NULL REFERENCES incidents (id),
+  playbook      TEXT NOT NULL,
+  playbook_hash TEXT NOT NULL DEFAULT '',
+  trigger_kind  TEXT NOT NULL,
+  state         TEXT NOT NULL,
+  at            BIGINT NOT NULL,
+  alert_json    TEXT NOT NULL,
+  steps_json    TEXT NOT NULL DEFAULT '',
+  created_at    BIGINT NOT NULL,
+  started_at    BIGINT NOT NULL DEFAULT 0,
+  finished_at   BIGINT NOT NULL DEFAULT 0,
+  error         TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX runs_incident ON runs (incident_id);
+CREATE INDEX runs_unfinished ON runs (state) WHERE state <> 'finished';
+
+-- The fence: a step's finding is committed once, whichever attempt comes first.
+CREATE TABLE findings (
+  run_id       BIGINT NOT NULL REFERENCES runs (id),
+  step_id      TEXT NOT NULL,
+  incident_id  BIGINT NOT NULL,
+  verdict      TEXT NOT NULL,
+  finding_json TEXT NOT NULL,
+  created_at   BIGINT NOT NULL,
+  PRIMARY KEY (run_id, step_id)
+);
+CREATE INDEX findings_incident ON findings (incident_id);
+
+CREATE TABLE evidence (
+  incident_id BIGINT NOT NULL REFERENCES incidents (id),
+  seq         BIGINT NOT NULL,
+  entry_json  TEXT NOT NULL,
+  PRIMARY KEY (incident_id, seq)
+);
+
+CREATE TABLE timeline (
+  incident_id BIGINT NOT NULL REFERENCES incidents (id),
+  seq         BIGINT NOT NULL,
+  at          BIGINT NOT NULL,
+  kind        TEXT NOT NULL,
+  actor       TEXT NOT NULL,
+  text        TEXT NOT NULL,
+  PRIMARY KEY (incident_id, seq)
+);
+
+-- The outbox: one row per message, whose body is what it should say now.
+CREATE TABLE deliveries (
+  id             {{serial}},
+  key            TEXT NOT NULL,
+  nonce          TEXT NOT NULL,
+  notifier       TEXT NOT NULL,
+  channel        TEXT NOT NULL,
+  incident_id    BIGINT NOT NULL,
+  kind           TEXT NOT NULL,
+  parent_id      BIGINT NOT NULL DEFAULT 0, -- delivery it hangs under; 0 for a parent
+  priority       BIGINT NOT NULL,
+  body_json      TEXT NOT NULL,
+  version        BIGINT NOT NULL DEFAULT 1,
+  sent_version   BIGINT NOT NULL DEFAULT 0,
+  state          TEXT NOT NULL DEFAULT 'pending', -- pending, sending, sent, parked
+  attempts       BIGINT NOT NULL DEFAULT 0,
+  not_before     BIGINT NOT NULL,
+  created_at     BIGINT NOT NULL,
+  sent_at        BIGINT NOT NULL DEFAULT 0,
+  remote_channel TEXT NOT NULL DEFAULT '',
+  remote_id      TEXT NOT NULL DEFAULT '',
+  progress       TEXT NOT NULL DEFAULT '',
+  last_error     TEXT NOT NULL DEFAULT '',
+  UNIQUE (notifier, key)
+);
+CREATE INDEX deliveries_owed ON deliveries (notifier, channel, priority, id) WHERE state IN ('pending', 'sending');
+CREATE INDEX deliveries_incident ON deliveries (incident_id);
+CREATE INDEX deliveries_children ON deliveries (parent_id) WHERE parent_id <> 0;
+
+-- One lane per channel of a notifier: whoever holds its lease delivers in it,
+-- one message at a time, in every replica's name.
+CREATE TABLE lanes (
+  notifier    TEXT NOT NULL,
+  channel     TEXT NOT NULL,
+  owner       TEXT NOT NULL DEFAULT '',
+  lease_until BIGINT NOT NULL DEFAULT 0,
+  next_at     BIGINT NOT NULL DEFAULT 0, -- pacing: earliest next message
+  PRIMARY KEY (notifier, channel)
+);
+
+-- Rate limits of a whole method, shared by all lanes and replicas.
+CREATE TABLE rate_limits (
+  notifier     TEXT NOT NULL,
+  scope        TEXT NOT NULL,
+  paused_until BIGINT NOT NULL,
+  PRIMARY KEY (notifier, scope)
+);
