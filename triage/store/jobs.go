@@ -14,6 +14,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 	"github.com/sirupsen/logrus"
+	logrusslog "github.com/sirupsen/logrus/hooks/slog"
 )
 
 // JobsOptions say how jobs are worked.
@@ -27,7 +28,7 @@ type JobsOptions struct {
 	// Called as Run is.
 	Publish    func(ctx context.Context, incidentID int64) error
 	MaxWorkers int // jobs at once; 0 means 32
-	Log        logrus.FieldLogger
+	Log        *logrus.Logger
 }
 
 // Jobs works the jobs of one process.
@@ -103,7 +104,7 @@ func (db *DB) NewJobs(opts JobsOptions) (*Jobs, error) {
 		JobTimeout:           -1, // a run has its own deadline
 		RetryPolicy:          retryPolicy{db.now},
 		RescueStuckJobsAfter: time.Hour, // ours is quicker: see rescue
-		Logger:               slog.New(quietHandler{opts.Log}),
+		Logger:               slog.New(logrusslog.NewHandler(opts.Log, &logrusslog.HandlerOptions{LevelMapper: quieter})),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("job engine: %w", err)
@@ -227,26 +228,10 @@ func (db *DB) JobStates(ctx context.Context) (map[string]int, error) {
 	return db.countBy(ctx, `SELECT state, COUNT(*) FROM river_job GROUP BY state`)
 }
 
-// quietHandler passes River's warnings and errors on to our log, and drops its
-// chatter.
-type quietHandler struct{ log logrus.FieldLogger }
-
-func (quietHandler) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }
-
-func (h quietHandler) Handle(_ context.Context, r slog.Record) error {
-	fields := logrus.Fields{"engine": "river"}
-	r.Attrs(func(a slog.Attr) bool {
-		fields[a.Key] = a.Value.String()
-		return true
-	})
-	if entry := h.log.WithFields(fields); r.Level >= slog.LevelError {
-		entry.Error(r.Message)
-	} else {
-		entry.Warn(r.Message)
+// quieter takes River's routine news for debugging news.
+func quieter(level slog.Level) logrus.Level {
+	if level == slog.LevelInfo {
+		return logrus.DebugLevel
 	}
-	return nil
+	return logrusslog.SlogLevel(level).Level()
 }
-
-func (h quietHandler) WithAttrs([]slog.Attr) slog.Handler { return h }
-
-func (h quietHandler) WithGroup(string) slog.Handler { return h }
