@@ -1,0 +1,80 @@
+// Package storetest gives tests fresh databases of both kinds, so that one
+// suite holds on SQLite and on PostgreSQL.
+package storetest
+
+import (
+	"context"
+	"crypto/rand"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"triagebot/triage/store"
+)
+
+// Each runs test once on each kind of database. where names an empty database
+// of the test's own; complete the other options and give it to Open.
+//
+// PostgreSQL is the server at TRIAGEBOT_TEST_POSTGRES_URL (whose user may
+// create databases), or one that is started for this test binary. With -short
+// there is only SQLite.
+func Each(t *testing.T, test func(t *testing.T, where store.Options)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) {
+		test(t, store.Options{SQLitePath: filepath.Join(t.TempDir(), "triagebot.db")})
+	})
+	t.Run("postgres", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("-short: SQLite only")
+		}
+		test(t, store.Options{PostgresURL: createDatabase(t)})
+	})
+}
+
+// Open opens a database and closes it when the test ends.
+func Open(t testing.TB, opts store.Options) *store.DB {
+	t.Helper()
+	db, err := store.Open(context.Background(), opts)
+	if err != nil {
+		t.Fatalf("open the database: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Errorf("close the database: %v", err)
+		}
+	})
+	return db
+}
+
+// createDatabase makes an empty PostgreSQL database that is dropped when the
+// test ends.
+func createDatabase(t *testing.T) string {
+	t.Helper()
+	server, err := postgresServer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "triagebot_test_" + strings.ToLower(rand.Text())
+	admin := func(statement string) error {
+		conn, err := pgx.Connect(context.Background(), server.address.String())
+		if err != nil {
+			return err
+		}
+		defer conn.Close(context.Background()) //nolint:errcheck // what it did is committed
+		_, err = conn.Exec(context.Background(), statement)
+		return err
+	}
+	if err := admin("CREATE DATABASE " + name); err != nil {
+		t.Fatalf("create a database for the test: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := admin("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
+			t.Errorf("drop the test's database: %v", err)
+		}
+	})
+	url := *server.address
+	url.Path = "/" + name
+	return url.String()
+}
