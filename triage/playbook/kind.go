@@ -34,8 +34,10 @@ type Action interface {
 
 // Env is what a running step knows.
 type Env struct {
-	Data *Data     // for templates
-	At   time.Time // the instant to speak of
+	Step  string    // its id: the stem of its artifacts' names
+	Title string    // of the step, for people: a chart's title
+	Data  *Data     // for templates
+	At    time.Time // the instant to speak of
 	// Debugf adds a line to the finding's debug log, which people can read.
 	Debugf func(format string, args ...any)
 }
