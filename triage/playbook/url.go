@@ -16,7 +16,7 @@ const maxURLValue = 4 << 10
 const (
 	urlStart = iota
 	urlAfterService
-	urlHost  // within a literal scheme and host
+	urlHost // within a literal scheme and host
 	urlPath
 	urlQuery // after ? or #
 )
