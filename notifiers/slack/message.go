@@ -1,0 +1,57 @@
+package slack
+
+// What a post becomes: one Slack message. Rendering is pure, so the same post
+// is always the same message.
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/slack-go/slack"
+
+	"triagebot/triage"
+)
+
+// message is a post rendered for Slack, its texts not yet escaped.
+type message struct {
+	// sentence is what notifications show and screen readers say: it states
+	// the status in full.
+	sentence string
+	// long is the whole message as plain text, for when Slack refuses blocks.
+	long   string
+	blocks []slack.Block
+}
+
+// render makes the message of a post. Files are uploaded, not rendered.
+func render(p triage.Post) (message, error) {
+	switch {
+	case p.Parent != nil:
+		return renderParent(p.Parent), nil
+	case p.Finding != nil:
+		return renderFinding(p.Finding), nil
+	case p.Note != nil:
+		return renderNote(p.Note), nil
+	}
+	return message{}, errors.New("the post has neither parent, finding, note nor file")
+}
+
+// lines collects a message's plain-text form.
+type lines []string
+
+func (l *lines) add(s string) {
+	if s != "" {
+		*l = append(*l, s)
+	}
+}
+
+func (l *lines) addLinks(links []triage.Link) {
+	usable, left := usableLinks(links)
+	for _, link := range usable {
+		l.add(link.Title + ": " + link.URL)
+	}
+	if left > 0 {
+		l.add(strings.TrimPrefix(leftOut(len(usable), left), " · "))
+	}
+}
+
+func (l lines) String() string { return strings.Join(l, "\n") }

@@ -1,0 +1,365 @@
+package slacklocal
+
+// The Block Kit blocks that the workspace knows: reading and checking them.
+// What is checked is what Slack answers invalid_blocks or msg_blocks_too_long to.
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+)
+
+// Slack's limits, in characters and counts.
+// https://docs.slack.dev/reference/block-kit/blocks
+const (
+	maxBlocks       = 50
+	maxBlockChars   = 13_200 // over all blocks of a message
+	maxSectionText  = 3_000
+	maxFields       = 10
+	maxFieldText    = 2_000
+	maxHeaderText   = 150
+	maxContext      = 10
+	maxActions      = 25
+	maxButtonText   = 75
+	maxButtonValue  = 2_000
+	maxOptions      = 100
+	maxOptionText   = 75
+	maxOptionValue  = 150
+	maxURL          = 3_000
+	maxTableRows    = 100
+	maxTableColumns = 20
+	maxImageTitle   = 2_000
+	maxID           = 255
+)
+
+// block is a block of any type; which fields are set depends on it.
+type block struct {
+	Type      string       `json:"type"`
+	BlockID   string       `json:"block_id"`
+	Text      *textObject  `json:"text"`
+	Fields    []textObject `json:"fields"`
+	Accessory *element     `json:"accessory"`
+	Elements  []element    `json:"elements"`
+	Rows      [][]*element `json:"rows"`
+	ImageURL  string       `json:"image_url"`
+	SlackFile *slackFile   `json:"slack_file"`
+	AltText   string       `json:"alt_text"`
+	Title     *textObject  `json:"title"`
+}
+
+type textObject struct {
+	Type string `json:"type"`
+	Text string `json:"text"`
+}
+
+type slackFile struct {
+	ID  string `json:"id"`
+	URL string `json:"url"`
+}
+
+// element is an element of any block, of rich text at any depth, and a table cell.
+type element struct {
+	Type      string          `json:"type"`
+	Text      json.RawMessage `json:"text"` // a string in rich text, an object in a button
+	Elements  []element       `json:"elements"`
+	Style     json.RawMessage `json:"style"` // an object in rich text, a string elsewhere
+	URL       string          `json:"url"`
+	Name      string          `json:"name"`    // emoji
+	Unicode   string          `json:"unicode"` // emoji
+	UserID    string          `json:"user_id"`
+	GroupID   string          `json:"usergroup_id"`
+	ChannelID string          `json:"channel_id"`
+	Range     string          `json:"range"` // broadcast
+	Timestamp int64           `json:"timestamp"`
+	Format    string          `json:"format"`
+	Fallback  string          `json:"fallback"`
+	ActionID  string          `json:"action_id"`
+	Value     json.RawMessage `json:"value"` // a string in a button, a number in a cell
+	Options   []option        `json:"options"`
+	ImageURL  string          `json:"image_url"`
+	AltText   string          `json:"alt_text"`
+}
+
+type option struct {
+	Text  textObject `json:"text"`
+	Value string     `json:"value"`
+}
+
+// textStyle is how rich text looks.
+type textStyle struct {
+	Bold, Italic, Strike, Code bool
+}
+
+func (e *element) textStyle() textStyle {
+	var s textStyle
+	_ = json.Unmarshal(e.Style, &s) // absent, or a list's: a string
+	return s
+}
+
+// str is a JSON string's value, "" for anything else.
+func str(raw json.RawMessage) string {
+	var s string
+	_ = json.Unmarshal(raw, &s)
+	return s
+}
+
+// label is an element's text where that is a text object.
+func (e *element) label() *textObject {
+	var t textObject
+	if json.Unmarshal(e.Text, &t) != nil || t.Type == "" {
+		return nil
+	}
+	return &t
+}
+
+func parseBlocks(raw []byte) ([]block, error) {
+	if !utf8.Valid(raw) {
+		return nil, errors.New("not UTF-8")
+	}
+	var blocks []block
+	if err := json.Unmarshal(raw, &blocks); err != nil {
+		return nil, err
+	}
+	return blocks, nil
+}
+
+// checker collects what is wrong with a message's blocks.
+type checker struct {
+	wrong []string
+	chars int
+	ids   map[string]bool
+	table bool
+}
+
+// check returns invalid_blocks or msg_blocks_too_long with the details, or nil.
+func check(blocks []block) error {
+	c := &checker{ids: make(map[string]bool)}
+	if len(blocks) > maxBlocks {
+		c.say("/blocks", "no more than %d items allowed, got %d", maxBlocks, len(blocks))
+	}
+	for i := range blocks {
+		c.block(fmt.Sprintf("/blocks/%d", i), &blocks[i])
+	}
+	if len(c.wrong) > 0 {
+		return fail("invalid_blocks", c.wrong...)
+	}
+	if c.chars > maxBlockChars {
+		return fail("msg_blocks_too_long", fmt.Sprintf("%d characters over all blocks, allowed are %d", c.chars, maxBlockChars))
+	}
+	return nil
+}
+
+func (c *checker) say(at, format string, args ...any) {
+	c.wrong = append(c.wrong, fmt.Sprintf(format, args...)+" [json-pointer:"+at+"]")
+}
+
+// text checks a text's length and counts it.
+func (c *checker) text(at, s string, most int) {
+	n := utf8.RuneCountInString(s)
+	c.chars += n
+	switch {
+	case n == 0:
+		c.say(at, "must be more than 0 characters")
+	case n > most:
+		c.say(at, "must be less than %d characters", most+1)
+	}
+}
+
+// atMost checks the length of what may be absent and is not shown.
+func (c *checker) atMost(at, s string, most int) {
+	if utf8.RuneCountInString(s) > most {
+		c.say(at, "must be less than %d characters", most+1)
+	}
+}
+
+func (c *checker) number(at string, n, most int) {
+	if n < 1 || n > most {
+		c.say(at, "must have 1 to %d items, has %d", most, n)
+	}
+}
+
+func (c *checker) object(at string, t *textObject, most int, mrkdwn bool) {
+	switch {
+	case t == nil:
+		c.say(at, "missing required field: text")
+	case t.Type != "plain_text" && (t.Type != "mrkdwn" || !mrkdwn):
+		c.say(at+"/type", "unsupported type: %s", t.Type)
+	default:
+		c.text(at+"/text", t.Text, most)
+	}
+}
+
+func (c *checker) block(at string, b *block) {
+	c.atMost(at+"/block_id", b.BlockID, maxID)
+	if b.BlockID != "" && c.ids[b.BlockID] {
+		c.say(at+"/block_id", "block_id is used twice")
+	}
+	c.ids[b.BlockID] = true
+	switch b.Type {
+	case "header":
+		c.object(at+"/text", b.Text, maxHeaderText, false)
+	case "section":
+		c.section(at, b)
+	case "divider":
+	case "context":
+		c.number(at+"/elements", len(b.Elements), maxContext)
+		for i := range b.Elements {
+			c.contextElement(fmt.Sprintf("%s/elements/%d", at, i), &b.Elements[i])
+		}
+	case "actions":
+		c.number(at+"/elements", len(b.Elements), maxActions)
+		for i := range b.Elements {
+			c.interactive(fmt.Sprintf("%s/elements/%d", at, i), &b.Elements[i])
+		}
+	case "image":
+		c.image(at, b)
+	case "rich_text":
+		c.richText(at, b.Elements)
+	case "table":
+		c.tableRows(at, b.Rows)
+	default:
+		c.say(at+"/type", "unsupported type: %s", b.Type)
+	}
+}
+
+func (c *checker) section(at string, b *block) {
+	if b.Text == nil && len(b.Fields) == 0 {
+		c.say(at, "missing required field: text or fields")
+	}
+	if b.Text != nil {
+		c.object(at+"/text", b.Text, maxSectionText, true)
+	}
+	if len(b.Fields) > maxFields {
+		c.say(at+"/fields", "no more than %d items allowed", maxFields)
+	}
+	for i := range b.Fields {
+		c.object(fmt.Sprintf("%s/fields/%d", at, i), &b.Fields[i], maxFieldText, true)
+	}
+	if b.Accessory != nil {
+		c.interactive(at+"/accessory", b.Accessory)
+	}
+}
+
+func (c *checker) contextElement(at string, e *element) {
+	switch e.Type {
+	case "plain_text", "mrkdwn":
+		c.text(at+"/text", str(e.Text), maxSectionText)
+	case "image":
+		c.imageFields(at, e.ImageURL, e.AltText)
+	default:
+		c.say(at+"/type", "unsupported type: %s", e.Type)
+	}
+}
+
+func (c *checker) image(at string, b *block) {
+	if b.SlackFile == nil {
+		c.imageFields(at, b.ImageURL, b.AltText)
+	} else {
+		c.text(at+"/alt_text", b.AltText, maxAlt)
+	}
+	if b.Title != nil {
+		c.object(at+"/title", b.Title, maxImageTitle, false)
+	}
+}
+
+func (c *checker) imageFields(at, imageURL, alt string) {
+	c.text(at+"/image_url", imageURL, maxURL)
+	c.text(at+"/alt_text", alt, maxAlt)
+}
+
+// interactive checks a button, select or overflow menu.
+func (c *checker) interactive(at string, e *element) {
+	c.atMost(at+"/action_id", e.ActionID, maxID)
+	switch e.Type {
+	case "button":
+		c.object(at+"/text", e.label(), maxButtonText, false)
+		c.atMost(at+"/value", str(e.Value), maxButtonValue)
+		c.atMost(at+"/url", e.URL, maxURL)
+	case "static_select", "overflow":
+		c.number(at+"/options", len(e.Options), maxOptions)
+		for i := range e.Options {
+			o := &e.Options[i]
+			c.object(fmt.Sprintf("%s/options/%d/text", at, i), &o.Text, maxOptionText, false)
+			c.atMost(fmt.Sprintf("%s/options/%d/value", at, i), o.Value, maxOptionValue)
+		}
+	default:
+		c.say(at+"/type", "unsupported type: %s", e.Type)
+	}
+}
+
+func (c *checker) richText(at string, elements []element) {
+	if len(elements) == 0 {
+		c.say(at+"/elements", "must have at least one item")
+	}
+	for i := range elements {
+		e := &elements[i]
+		at := fmt.Sprintf("%s/elements/%d", at, i)
+		switch e.Type {
+		case "rich_text_section", "rich_text_preformatted", "rich_text_quote":
+			c.inline(at, e.Elements)
+		case "rich_text_list":
+			c.richText(at, e.Elements)
+		default:
+			c.say(at+"/type", "unsupported type: %s", e.Type)
+		}
+	}
+}
+
+func (c *checker) inline(at string, elements []element) {
+	if len(elements) == 0 {
+		c.say(at+"/elements", "must have at least one item")
+	}
+	for i := range elements {
+		e := &elements[i]
+		at := fmt.Sprintf("%s/elements/%d", at, i)
+		switch e.Type {
+		case "text":
+			c.text(at+"/text", str(e.Text), maxBlockChars)
+		case "link":
+			c.text(at+"/url", e.URL, maxURL)
+			if e.Text != nil {
+				c.text(at+"/text", str(e.Text), maxBlockChars)
+			}
+		case "emoji":
+			c.text(at+"/name", e.Name, maxID)
+		case "date":
+			c.text(at+"/format", e.Format, maxID)
+		case "user":
+			c.text(at+"/user_id", e.UserID, maxID)
+		case "usergroup":
+			c.text(at+"/usergroup_id", e.GroupID, maxID)
+		case "channel":
+			c.text(at+"/channel_id", e.ChannelID, maxID)
+		case "broadcast":
+			c.text(at+"/range", e.Range, maxID)
+		default:
+			c.say(at+"/type", "unsupported type: %s", e.Type)
+		}
+	}
+}
+
+func (c *checker) tableRows(at string, rows [][]*element) {
+	if c.table {
+		c.say(at, "only one table is allowed in a message")
+	}
+	c.table = true
+	c.number(at+"/rows", len(rows), maxTableRows)
+	for i, row := range rows {
+		c.number(fmt.Sprintf("%s/rows/%d", at, i), len(row), maxTableColumns)
+		for j, cell := range row {
+			at := fmt.Sprintf("%s/rows/%d/%d", at, i, j)
+			switch {
+			case cell == nil:
+				c.say(at, "must not be null")
+			case cell.Type == "raw_text":
+				c.text(at+"/text", str(cell.Text), maxBlockChars)
+			case cell.Type == "raw_number":
+			case cell.Type == "rich_text":
+				c.richText(at, cell.Elements)
+			default:
+				c.say(at+"/type", "unsupported type: %s", cell.Type)
+			}
+		}
+	}
+}

@@ -1,0 +1,5 @@
+package slacklocal
+
+import "github.com/gorilla/mux"
+
+func (w *Workspace) routePages(*mux.Router) {}

@@ -1,0 +1,200 @@
+package slack
+
+// Uploading an artifact into the thread: ask for a URL, send the bytes,
+// complete and share. The file's ID is noted before the last, so that an
+// attempt after a crash shares the same file instead of another one.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"github.com/slack-go/slack"
+
+	"triagebot/notifiers"
+	"triagebot/triage"
+)
+
+// maxFile bounds an artifact, in bytes; larger ones stay in the bundle.
+const maxFile = 64 << 20
+
+func (n *Notifier) upload(ctx context.Context, d *triage.Delivery, checkpoint func(string) error) (notifiers.Receipt, *notifiers.Error) {
+	u := renderFile(d.Body.File)
+	channel, err := n.fileChannel(ctx, d)
+	if err != nil {
+		return notifiers.Receipt{}, err
+	}
+	id := d.Progress
+	if id != "" {
+		if remote, err := n.shown(ctx, d, id, channel); err != nil || remote.ID != "" {
+			return notifiers.Receipt{Remote: remote}, err
+		}
+		err := n.complete(ctx, d, id, channel, u)
+		if err == nil {
+			return n.shared(ctx, d, id, channel)
+		}
+		if code(err) != "file_not_found" {
+			return notifiers.Receipt{}, err
+		}
+		// Slack dropped the bytes of the earlier attempt.
+	}
+	if id, err = n.transfer(ctx, d, u); err != nil {
+		return notifiers.Receipt{}, err
+	}
+	if err := checkpoint(id); err != nil {
+		return notifiers.Receipt{}, &notifiers.Error{Reason: notifiers.Transient, Err: fmt.Errorf("cannot note the uploaded file: %w", err)}
+	}
+	if err := n.complete(ctx, d, id, channel, u); err != nil {
+		return notifiers.Receipt{}, err
+	}
+	return n.shared(ctx, d, id, channel)
+}
+
+func (n *Notifier) fileChannel(ctx context.Context, d *triage.Delivery) (string, *notifiers.Error) {
+	if d.Thread.Channel != "" {
+		return d.Thread.Channel, nil
+	}
+	id, err := n.channelID(ctx, d.Channel)
+	if err == nil && id == "" {
+		err = &notifiers.Error{Reason: notifiers.Permanent, Err: fmt.Errorf(
+			"no channel #%s%s", line(d.Channel, maxName), channelAdvice("channel_not_found"))}
+	}
+	return id, err
+}
+
+// transfer brings the artifact's bytes to Slack, where nobody sees them yet.
+func (n *Notifier) transfer(ctx context.Context, d *triage.Delivery, u upload) (id string, _ *notifiers.Error) {
+	name := d.Body.File.Artifact.Name
+	r, size, err := n.open(ctx, d.IncidentID, name)
+	if err != nil {
+		reason := notifiers.Transient
+		if errors.Is(err, fs.ErrNotExist) {
+			reason = notifiers.Permanent
+		}
+		return "", &notifiers.Error{Reason: reason, Err: fmt.Errorf("artifact %s: %w", line(name, maxTitle), err)}
+	}
+	defer r.Close()
+	if size < 1 || size > maxFile {
+		return "", &notifiers.Error{Reason: notifiers.Permanent, Err: fmt.Errorf(
+			"artifact %s has %d bytes; Slack takes 1 to %d", line(name, maxTitle), size, maxFile)}
+	}
+
+	to, err := n.client.GetUploadURLExternalContext(ctx, slack.GetUploadURLExternalParameters{
+		FileName: u.name, FileSize: int(size), AltTxt: u.alt,
+	})
+	if err == nil && (to.FileID == "" || to.UploadURL == "") {
+		err = errors.New("neither an error nor an upload URL in the answer")
+	}
+	if err != nil {
+		return "", n.failed(methodGetURL, editing, err)
+	}
+	n.succeeded(methodGetURL)
+
+	counted := &countingReader{r: io.LimitReader(r, size+1)}
+	err = n.client.UploadToURL(ctx, slack.UploadToURLParameters{UploadURL: to.UploadURL, Reader: counted, Filename: u.name})
+	if err != nil {
+		return "", n.failed(methodTransfer, editing, hide(err, to.UploadURL))
+	}
+	// slack-go closes the form properly when reading fails, so that a part of a
+	// file would pass for the whole.
+	if counted.n != size {
+		return "", &notifiers.Error{Reason: notifiers.Transient, Err: fmt.Errorf(
+			"artifact %s: %d bytes were read instead of %d", line(name, maxTitle), counted.n, size)}
+	}
+	n.succeeded(methodTransfer)
+	return to.FileID, nil
+}
+
+// hide takes a secret out of an error's text, for errors that slack-go makes
+// with the URL in them.
+func hide(err error, secret string) error {
+	if !strings.Contains(withoutURL(err).Error(), secret) {
+		return err
+	}
+	return errors.New(strings.ReplaceAll(err.Error(), secret, "<upload URL>"))
+}
+
+type countingReader struct {
+	r io.Reader
+	n int64
+}
+
+func (c *countingReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// complete ends the upload and asks for the file to be shared.
+func (n *Notifier) complete(ctx context.Context, d *triage.Delivery, id, channel string, u upload) *notifiers.Error {
+	_, err := n.client.CompleteUploadExternalContext(ctx, slack.CompleteUploadExternalParameters{
+		Files:   []slack.FileSummary{{ID: id, Title: u.title}},
+		Channel: channel, ThreadTimestamp: d.Thread.ID,
+		Blocks: slack.Blocks{BlockSet: u.comment},
+	})
+	if err != nil {
+		return n.failed(methodComplete, creating, err)
+	}
+	n.succeeded(methodComplete)
+	return nil
+}
+
+// shared makes the receipt of a completed upload. Slack may say ok and share
+// the file later, or never: then the outbox looks again.
+func (n *Notifier) shared(ctx context.Context, d *triage.Delivery, id, channel string) (notifiers.Receipt, *notifiers.Error) {
+	remote, err := n.shown(ctx, d, id, channel)
+	if err != nil && err.Reason == notifiers.Gone {
+		return notifiers.Receipt{}, err
+	}
+	if err == nil && remote.ID != "" {
+		return notifiers.Receipt{Remote: remote}, nil
+	}
+	not := errors.New("Slack has not shared the file yet")
+	if err != nil {
+		not = fmt.Errorf("cannot see whether the file is shared: %w", err.Err)
+	}
+	return notifiers.Receipt{}, &notifiers.Error{Reason: notifiers.Ambiguous, Err: not}
+}
+
+// findFile looks whether the noted file is shared.
+func (n *Notifier) findFile(ctx context.Context, d *triage.Delivery) (triage.RemoteRef, *notifiers.Error) {
+	if d.Progress == "" {
+		return triage.RemoteRef{}, nil // no attempt came as far as sharing
+	}
+	channel, err := n.fileChannel(ctx, d)
+	if err != nil {
+		return triage.RemoteRef{}, err
+	}
+	remote, err := n.shown(ctx, d, d.Progress, channel)
+	if err != nil {
+		return triage.RemoteRef{}, readable(err)
+	}
+	return remote, nil
+}
+
+// shown is the message that shares a file, empty when none does. A file that
+// landed in the channel for want of its thread is taken back.
+func (n *Notifier) shown(ctx context.Context, d *triage.Delivery, id, channel string) (triage.RemoteRef, *notifiers.Error) {
+	f, _, _, err := n.client.GetFileInfoContext(ctx, id, 1, 1)
+	if err != nil {
+		if code(err) == "file_not_found" { // not completed, or deleted
+			n.succeeded(methodFileInfo)
+			return triage.RemoteRef{}, nil
+		}
+		return triage.RemoteRef{}, n.failed(methodFileInfo, looking, err)
+	}
+	n.succeeded(methodFileInfo)
+	for _, shares := range []map[string][]slack.ShareFileInfo{f.Shares.Public, f.Shares.Private} {
+		for _, s := range shares[channel] {
+			remote := triage.RemoteRef{Channel: channel, ID: s.Ts}
+			if d.Thread.ID != "" && s.ThreadTs != d.Thread.ID {
+				return triage.RemoteRef{}, n.withdraw(ctx, remote)
+			}
+			return remote, nil
+		}
+	}
+	return triage.RemoteRef{}, nil
+}
