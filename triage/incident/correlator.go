@@ -179,7 +179,7 @@ func (c *Correlator) foldGroup(ctx context.Context, tx *store.Tx, note triage.No
 		}
 	}
 	changes, after := fold(known, incoming, note.ReceivedAt)
-	fires, ends := count(changes)
+	fires, _ := count(changes)
 	if inc.ID == 0 && fires == 0 {
 		return false, nil // the resolve of something that was never seen firing
 	}
@@ -198,7 +198,9 @@ func (c *Correlator) foldGroup(ctx context.Context, tx *store.Tx, note triage.No
 	if err := tx.HeardOf(ctx, inc.ID, note.ReceivedAt); err != nil {
 		return false, err
 	}
-	if fires == 0 && ends == 0 && before.Truncated == inc.Truncated && !anyChanged(changes) {
+	// A truncated message may hide an alert that fires, so it clears nothing.
+	clears := inc.State == triage.IncidentFiring && inc.Firing == 0 && note.Truncated == 0
+	if !clears && before.Truncated == inc.Truncated && !anyChanged(changes) {
 		return false, nil
 	}
 	if err := c.logAlerts(ctx, tx, inc.ID, changes, note.ReceivedAt); err != nil {
@@ -207,7 +209,7 @@ func (c *Correlator) foldGroup(ctx context.Context, tx *store.Tx, note triage.No
 	switch {
 	case inc.Firing > 0 && fires > 0:
 		err = c.move(ctx, tx, &inc, fired, leadOf(after), note.ReceivedAt)
-	case inc.Firing == 0 && ends > 0 && note.Truncated == 0:
+	case clears:
 		err = c.move(ctx, tx, &inc, cleared, leadOf(after), note.ReceivedAt)
 	default:
 		err = c.update(ctx, tx, inc, false)
