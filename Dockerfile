@@ -1,0 +1,15 @@
+FROM golang:1.26 AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+RUN CGO_ENABLED=0 go build -trimpath -o /triagebot ./cmd/triagebot
+
+FROM gcr.io/distroless/static-debian12:nonroot
+COPY --from=build /triagebot /usr/bin/triagebot
+COPY --from=build /src/playbooks /etc/triagebot/playbooks
+EXPOSE 9095
+VOLUME /data
+WORKDIR /data
+ENTRYPOINT ["/usr/bin/triagebot"]
+CMD ["serve", "--config.file=/etc/triagebot/config.yaml"]

@@ -1,0 +1,39 @@
+# The commands of this project. `make demo` and `make test` are all that a new
+# clone needs; both need only Go and make, the tests PostgreSQL as well.
+
+GO            ?= go
+GOLANGCI_LINT ?= $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+FUZZTIME      ?= 60s
+VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS       := -X github.com/prometheus/common/version.Version=$(VERSION)
+
+.PHONY: build demo test e2e bench fuzz lint fmt help
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+build: ## bin/triagebot
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/triagebot ./cmd/triagebot
+
+demo: ## a simulated service with a fault, and the thread it causes, in the browser
+	$(GO) run -ldflags '$(LDFLAGS)' ./cmd/triagebot demo
+
+test: ## all tests, on SQLite and on PostgreSQL, with the race detector
+	$(GO) test -race -timeout 20m ./...
+
+e2e: ## end to end with Debian's Prometheus, Alertmanager and PostgreSQL, installed where missing
+	.ci/install-e2e
+	$(GO) test -tags e2e -count=1 -timeout 15m ./cmd/...
+
+bench: ## the benchmarks of docs/performance.md
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
+
+fuzz: ## each fuzz target for FUZZTIME
+	.ci/fuzz $(FUZZTIME)
+
+lint: ## gofumpt, vet, staticcheck and more, see .golangci.yml
+	$(GOLANGCI_LINT) run ./...
+	$(GOLANGCI_LINT) fmt --diff
+
+fmt: ## rewrite the files as lint wants them
+	$(GOLANGCI_LINT) fmt
