@@ -5,10 +5,13 @@ RUN go mod download
 COPY . .
 RUN CGO_ENABLED=0 go build -trimpath -o /triagebot ./cmd/triagebot
 
-FROM gcr.io/distroless/static-debian12:nonroot
+FROM debian:bookworm-slim
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates tzdata \
+ && rm -rf /var/lib/apt/lists/* && useradd --system --home-dir /data --create-home triagebot
 COPY --from=build /triagebot /usr/bin/triagebot
 COPY --from=build /src/playbooks /etc/triagebot/playbooks
 EXPOSE 9095
+USER triagebot
 VOLUME /data
 WORKDIR /data
 ENTRYPOINT ["/usr/bin/triagebot"]

@@ -1,5 +1,6 @@
 # The commands of this project. `make demo` and `make test` are all that a new
-# clone needs; both need only Go and make, the tests PostgreSQL as well.
+# clone needs: the demo only Go, the tests PostgreSQL as well, which they
+# install on Debian.
 
 GO            ?= go
 GOLANGCI_LINT ?= $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
@@ -19,10 +20,11 @@ demo: ## a simulated service with a fault, and the thread it causes, in the brow
 	$(GO) run -ldflags '$(LDFLAGS)' ./cmd/triagebot demo
 
 test: ## all tests, on SQLite and on PostgreSQL, with the race detector
+	.ci/need postgresql
 	$(GO) test -race -timeout 20m ./...
 
 e2e: ## end to end with Debian's Prometheus, Alertmanager and PostgreSQL, installed where missing
-	.ci/install-e2e
+	.ci/need postgresql prometheus prometheus-alertmanager
 	$(GO) test -tags e2e -count=1 -timeout 15m ./cmd/...
 
 bench: ## the benchmarks of docs/performance.md
