@@ -1,0 +1,228 @@
+// One attempt at one delivery: sending, looking, and what follows from the end.
+
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"triagebot/notifiers"
+	"triagebot/triage"
+	"triagebot/triage/store"
+)
+
+const (
+	// recordTimeout bounds the record of an attempt's end, which is made even
+	// when the worker is being stopped.
+	recordTimeout = 5 * time.Second
+	// defaultPause is how long a rate limit lasts that does not say.
+	defaultPause = 30 * time.Second
+	// longestPause bounds a rate limit that says too much.
+	longestPause = 15 * time.Minute
+	// looksNeeded is how many looks must agree that a message is not there, or
+	// is not for us to see: one may be too early.
+	looksNeeded = 2
+)
+
+// What became of an attempt, in triagebot_deliveries_total, besides the
+// reasons of notifiers.
+const (
+	resultShown     = "shown"
+	resultUnchanged = "unchanged" // the edit would have shown what is shown already
+	resultAdopted   = "adopted"   // an earlier attempt had shown it
+	resultAbsent    = "absent"    // an earlier attempt had not
+	resultDuplicate = "possible_duplicate"
+	resultParked    = "parked"
+	resultOrphaned  = "orphaned" // parked because its parent was
+)
+
+// attempt makes one attempt at a claimed delivery and records its end. The
+// error is of the record.
+func (l *lane) attempt(ctx context.Context, claim store.Claim) error {
+	d := claim.Delivery
+	if l.shown.same(d) {
+		l.metrics.result(d, resultUnchanged)
+		return l.record(ctx, func(ctx context.Context) error { return l.Store.Delivered(ctx, d, d.Remote, "") })
+	}
+	held, release := l.keepLease(ctx, claim.LeaseUntil)
+	defer release()
+	call, cancel := context.WithTimeout(held, l.SendTimeout)
+	defer cancel()
+	if claim.Unsure {
+		receipt, found, err := l.find(call, d)
+		if err != nil && held.Err() != nil {
+			return nil // stopped, or the lane is lost: the next owner looks
+		}
+		return l.record(ctx, func(ctx context.Context) error { return l.looked(ctx, d, receipt, found, err) })
+	}
+	receipt, err := l.send(call, d)
+	return l.record(ctx, func(ctx context.Context) error { return l.sent(ctx, d, receipt, err) })
+}
+
+// record writes down an attempt's end even when the worker is being stopped:
+// what is known now need not be looked for later.
+func (l *lane) record(ctx context.Context, write func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	return write(ctx)
+}
+
+// send calls the notifier. A panic leaves open whether the message went out.
+func (l *lane) send(ctx context.Context, d *triage.Delivery) (r notifiers.Receipt, err error) {
+	defer l.recovered(d, notifiers.Ambiguous, &err)
+	return l.notifier.Send(ctx, d, func(progress string) error {
+		d.Progress = progress
+		return l.Store.Checkpoint(ctx, d, progress)
+	})
+}
+
+// find looks for the message. A notifier that panics cannot look.
+func (l *lane) find(ctx context.Context, d *triage.Delivery) (r notifiers.Receipt, found bool, err error) {
+	defer l.recovered(d, notifiers.Permanent, &err)
+	return l.notifier.Find(ctx, d)
+}
+
+func (l *lane) recovered(d *triage.Delivery, reason notifiers.Reason, err *error) {
+	if p := recover(); p != nil {
+		*err = &notifiers.Error{Reason: reason, Err: fmt.Errorf("the notifier panicked: %v", p)}
+		l.logOf(d).WithField("stack", string(debug.Stack())).Errorf("The notifier panicked: %v", p)
+	}
+}
+
+// reasonOf classes an error of a notifier.
+func reasonOf(err error) *notifiers.Error {
+	var e *notifiers.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &notifiers.Error{Reason: notifiers.Ambiguous, Err: err}
+}
+
+// sent records the end of a Send and decides when the lane goes on.
+func (l *lane) sent(ctx context.Context, d *triage.Delivery, r notifiers.Receipt, err error) error {
+	if err == nil {
+		l.failures = 0
+		l.shown.remember(d)
+		l.metrics.shown(d, time.Now())
+		return l.Store.Delivered(ctx, d, r.Remote, r.Note)
+	}
+	e := reasonOf(err)
+	l.metrics.result(d, metricName(e.Reason))
+	switch e.Reason {
+	case notifiers.RateLimited:
+		if err := l.pause(ctx, store.ActionOf(d), d, e); err != nil {
+			return err
+		}
+		return l.Store.Retry(ctx, d, err, "")
+	case notifiers.Permanent:
+		return l.park(ctx, d, err)
+	case notifiers.Gone:
+		l.failures = 0
+		parked, err := l.Store.Gone(ctx, d)
+		l.metrics.orphans(l.name, parked)
+		l.logOf(d).Info("The message or its thread was deleted by somebody; nothing more is shown there")
+		return err
+	case notifiers.Transient:
+		l.logOf(d).WithError(err).Warn("A delivery failed; its channel is tried again later")
+		l.backOff()
+		return l.Store.Retry(ctx, d, err, "")
+	default: // Ambiguous
+		if d.SentVersion > 0 { // an edit can be repeated without looking
+			l.logOf(d).WithError(err).Warn("An edit may not have arrived; it is made again")
+			l.backOff()
+			return l.Store.Retry(ctx, d, err, "")
+		}
+		l.logOf(d).WithError(err).Warn("A message may have arrived; looking for it before it is sent again")
+		l.failures++
+		l.looks = looks{delivery: d.ID}
+		l.holdBack(l.LookInterval)
+		return l.Store.Doubt(ctx, d, err)
+	}
+}
+
+// looked records what a look for a message of unknown end has shown.
+func (l *lane) looked(ctx context.Context, d *triage.Delivery, r notifiers.Receipt, found bool, err error) error {
+	if l.looks.delivery != d.ID {
+		l.looks = looks{delivery: d.ID}
+	}
+	switch {
+	case err == nil && found:
+		l.looks, l.failures = looks{}, 0
+		l.metrics.result(d, resultAdopted)
+		return l.Store.Adopt(ctx, d, r.Remote, r.Note)
+	case err == nil:
+		if l.looks.absent++; l.looks.absent < looksNeeded {
+			l.holdBack(l.LookInterval)
+			return nil
+		}
+		l.looks = looks{}
+		l.metrics.result(d, resultAbsent)
+		l.holdBackAgain()
+		return l.Store.Retry(ctx, d, errors.New("an attempt of unknown end had not shown it"), "")
+	}
+	e := reasonOf(err)
+	switch e.Reason {
+	case notifiers.RateLimited:
+		return l.pause(ctx, store.ActionLook, d, e)
+	case notifiers.Permanent, notifiers.Gone:
+		if l.looks.refused++; l.looks.refused < looksNeeded {
+			l.holdBack(l.LookInterval)
+			return nil
+		}
+		l.looks = looks{}
+		return l.cannotLook(ctx, d, err)
+	default:
+		l.logOf(d).WithError(err).Warn("Cannot look for a message that may have arrived; trying again")
+		l.backOff()
+		return nil
+	}
+}
+
+// cannotLook decides about a message that may be shown and cannot be looked
+// for: twice is better than never for what is urgent.
+func (l *lane) cannotLook(ctx context.Context, d *triage.Delivery, cause error) error {
+	if d.Priority > triage.PriorityAnswer {
+		return l.park(ctx, d, fmt.Errorf("it may have been shown, and looking for it is not possible: %w", cause))
+	}
+	l.metrics.result(d, resultDuplicate)
+	l.holdBackAgain()
+	l.logOf(d).WithError(cause).Warn("A message may have arrived and cannot be looked for; it goes out again")
+	return l.Store.Retry(ctx, d, cause, "Sent again to "+l.name.String()+" after an attempt of unknown end: possible duplicate")
+}
+
+func (l *lane) park(ctx context.Context, d *triage.Delivery, cause error) error {
+	l.failures = 0 // the channel works
+	l.metrics.result(d, resultParked)
+	l.logOf(d).WithError(cause).Error("A delivery was given up")
+	parked, err := l.Store.Park(ctx, d, cause)
+	l.metrics.orphans(l.name, parked-1)
+	return err
+}
+
+// pause holds back what a rate limit covers: the channel, and where the limit
+// is a method's, the action everywhere.
+func (l *lane) pause(ctx context.Context, a store.Action, d *triage.Delivery, e *notifiers.Error) error {
+	wait := e.After
+	if wait <= 0 {
+		wait = defaultPause
+	}
+	wait = min(wait, longestPause)
+	l.metrics.limited(d, e.Scope)
+	l.logOf(d).WithFields(logrus.Fields{"scope": e.Scope, "for": wait}).Warn("Rate limited")
+	var actions []store.Action
+	if e.Scope != "" {
+		actions = append(actions, a)
+	}
+	return l.Store.Pause(ctx, l.name, time.Now().Add(wait), actions...)
+}
+
+func (l *lane) logOf(d *triage.Delivery) logrus.FieldLogger {
+	return l.Log.WithFields(logrus.Fields{
+		"delivery": d.ID, "key": d.Key, "incident": d.IncidentID, "notifier": d.Notifier, "channel": d.Channel, "attempt": d.Attempts,
+	})
+}
