@@ -214,7 +214,9 @@ func (c *conditionCompiler) compile(source string, s *conditionScope, refs *refe
 
 var (
 	noOverload = regexp.MustCompile(`^found no matching overload for '(?:_?)([^'_]*)(?:_?)' applied to '(.*)'$`)
-	undeclared = regexp.MustCompile(`^undeclared reference to '(.*)' \(in container ''\)$`)
+	undeclared = regexp.MustCompile(`^undeclared reference to '([^']*)'`)
+	// antlrTokens is the parser's list of all that might have stood there.
+	antlrTokens = regexp.MustCompile(` expecting (\{.*\}|'.*')$`)
 )
 
 // plainIssues are CEL's messages without its own positions and mangled names.
@@ -226,6 +228,9 @@ func plainIssues(issues *cel.Issues, prefix string) []string {
 			text = fmt.Sprintf("%s cannot be applied to %s", strings.Trim(m[1], "@"), m[2])
 		} else if m := undeclared.FindStringSubmatch(text); m != nil {
 			text = fmt.Sprintf("unknown function %s; there are size, has, matches, startsWith, endsWith, contains, int, double, string and in", m[1])
+		} else {
+			text = strings.ReplaceAll(antlrTokens.ReplaceAllString(text, ""), "mismatched input '<EOF>'", "it ends too early")
+			text = strings.TrimPrefix(text, "Syntax error: ")
 		}
 		if text = prefix + text; !slices.Contains(texts, text) {
 			texts = append(texts, text)

@@ -16,7 +16,7 @@ func Fallback(kinds []Kind) (*Playbook, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, _ := l.load(File{Name: "built-in fallback.yaml", Data: fallbackYAML})
+	p, _ := l.load(File{Name: "built-in fallback.yaml", Data: fallbackYAML}, false)
 	if err := l.problems.Err(); err != nil {
 		return nil, err
 	}

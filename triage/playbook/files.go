@@ -44,13 +44,15 @@ func expand(pattern string) ([]string, error) {
 		if !info.IsDir() {
 			return []string{pattern}, nil
 		}
+		entries, err := os.ReadDir(pattern)
+		if err != nil {
+			return nil, fmt.Errorf("reading playbooks: %w", err)
+		}
 		var found []string
-		for _, ending := range []string{"*.yaml", "*.yml"} {
-			some, err := filepath.Glob(filepath.Join(pattern, ending))
-			if err != nil {
-				return nil, fmt.Errorf("playbooks %s: %w", pattern, err)
+		for _, e := range entries {
+			if ext := filepath.Ext(e.Name()); !e.IsDir() && (ext == ".yaml" || ext == ".yml") {
+				found = append(found, filepath.Join(pattern, e.Name()))
 			}
-			found = append(found, some...)
 		}
 		if len(found) == 0 {
 			return nil, fmt.Errorf("playbooks %s: the folder has no *.yaml and no *.yml", pattern)

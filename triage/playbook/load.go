@@ -56,7 +56,7 @@ func Load(files []File, opts LoadOptions) (*Set, error) {
 	set := &Set{}
 	names := map[string]string{FallbackName: "the built-in playbook"}
 	for _, f := range files {
-		p, nameLine := l.load(f)
+		p, nameLine := l.load(f, true)
 		if p == nil {
 			continue
 		}
@@ -64,9 +64,6 @@ func Load(files []File, opts LoadOptions) (*Set, error) {
 			l.problem(f.Name, nameLine, "name", fmt.Sprintf("%q is the name of %s; choose another", p.Name, taken))
 		} else if p.Name != "" {
 			names[p.Name] = f.Name
-		}
-		if len(p.match) == 0 {
-			l.problem(f.Name, 1, "match", `says for which alerts the playbook is; write match: ['alertname="HighLatency"'], or ['alertname=~".+"'] for all`)
 		}
 		set.playbooks = append(set.playbooks, p)
 	}
@@ -114,8 +111,9 @@ var (
 )
 
 // load loads one file; nil when it is no YAML. A playbook with problems is
-// returned all the same, so that its name counts.
-func (l *loader) load(f File) (p *Playbook, nameLine int) {
+// returned all the same, so that its name counts. The built-in playbook needs
+// no match.
+func (l *loader) load(f File, needsMatch bool) (p *Playbook, nameLine int) {
 	if len(f.Data) > maxFileSize {
 		l.problem(f.Name, 0, "", fmt.Sprintf("has %d bytes; a playbook has at most %d", len(f.Data), maxFileSize))
 		return nil, 0
@@ -127,7 +125,14 @@ func (l *loader) load(f File) (p *Playbook, nameLine int) {
 	}
 	c := &Compiler{file: f.Name, problems: &l.problems}
 	var y playbookYAML
+	before := len(l.problems)
 	c.Decode(rootNode, &y)
+	// What could not be decoded is not missing.
+	missing := func(key string, empty bool) bool {
+		return empty && (len(l.problems) == before || lookup(rootNode, key) == rootNode)
+	}
+	lacksName, lacksSteps := missing("name", y.Name == ""), missing("steps", len(y.Steps) == 0)
+	lacksMatch := needsMatch && missing("match", len(y.Match) == 0)
 
 	sum := sha256.Sum256(f.Data)
 	p = &Playbook{
@@ -142,9 +147,16 @@ func (l *loader) load(f File) (p *Playbook, nameLine int) {
 	if p.Title == "" {
 		p.Title = p.Name
 	}
-	if y.Name == "" {
+	if lacksName {
 		c.Errorf(rootNode, "name", "is missing; write name: latency-slo-breach")
-	} else if !namePattern.MatchString(y.Name) {
+	}
+	if lacksSteps {
+		c.Errorf(rootNode, "steps", "is missing or empty; a playbook has at least one step")
+	}
+	if lacksMatch {
+		c.Errorf(rootNode, "match", `says for which alerts the playbook is; write match: ['alertname="HighLatency"'], or ['alertname=~".+"'] for all`)
+	}
+	if y.Name != "" && !namePattern.MatchString(y.Name) {
 		c.Errorf(rootNode, "name", "%q is no name; begin with a small letter and go on with small letters, digits, - and _, 63 at the most", y.Name)
 	}
 	if y.Timeout != "" {
@@ -159,7 +171,6 @@ func (l *loader) load(f File) (p *Playbook, nameLine int) {
 		switch {
 		case err != nil:
 			c.Errorf(rootNode, key, `%q is no matcher: %v; write one as in Alertmanager: 'alertname="HighLatency"'`, text, err)
-			p.match = append(p.match, nil) // so that it does not count as missing
 		case len(ms) == 0:
 			c.Errorf(rootNode, key, `is empty; write a matcher as in Alertmanager: 'alertname="HighLatency"'`)
 		}
@@ -247,11 +258,7 @@ type draft struct {
 // steps loads the steps in three passes: ids first, so that templates can
 // refer to any; then the kinds, which tell the variables; then what uses these.
 func (l *loader) steps(c *Compiler, rootNode *yaml.Node, y *playbookYAML, inputNames []string, p *Playbook) {
-	switch {
-	case len(y.Steps) == 0:
-		c.Errorf(rootNode, "steps", "is missing or empty; a playbook has at least one step")
-		return
-	case len(y.Steps) > maxSteps:
+	if len(y.Steps) > maxSteps {
 		c.Errorf(rootNode, "steps", "has %d steps; a playbook has at most %d", len(y.Steps), maxSteps)
 		return
 	}

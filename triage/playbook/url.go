@@ -46,7 +46,7 @@ func (urlLanguage) text(at place, s string) (place, error) {
 		}
 		m := literalOrigin.FindStringSubmatchIndex(s)
 		if m == nil {
-			return at, fmt.Errorf("a URL begins with a service ({{ .Services.app }}/readyz) or with http:// or https:// and a host, without user or password; %q does not", s)
+			return at, fmt.Errorf("a URL begins with a service ({{ .Services.app }}/readyz) or with http:// or https:// and a literal host, without user or password")
 		}
 		at.mode = urlHost
 		if m[6] < m[7] { // a path, a query or a fragment begins
@@ -124,7 +124,7 @@ func (urlLanguage) finish(s string) (string, error) {
 		return "", fmt.Errorf("not a URL: %w", withoutURL(err))
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return "", fmt.Errorf("not an absolute http or https URL; begin with a service ({{ .Services.app }}/readyz) or http://host")
+		return "", fmt.Errorf("not an absolute http or https URL; begin with a service ({{ .Services.app }}/readyz) or with http://host")
 	}
 	for segment := range strings.SplitSeq(u.Path, "/") {
 		if segment == "." || segment == ".." {
