@@ -1,0 +1,108 @@
+package playbooks_test
+
+import (
+	"io/fs"
+	"slices"
+	"testing"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/common/promslog"
+	"github.com/prometheus/prometheus/model/rulefmt"
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"triagebot/playbooks"
+	"triagebot/triage"
+	"triagebot/triage/playbook"
+	"triagebot/triage/step"
+)
+
+// load loads the shipped playbooks with the real step kinds.
+func load(t *testing.T) *playbook.Set {
+	t.Helper()
+	names, err := fs.Glob(playbooks.Files, "*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var files []playbook.File
+	for _, name := range names {
+		if name == playbooks.AlertRules {
+			continue
+		}
+		data, err := playbooks.Files.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, playbook.File{Name: name, Data: data})
+	}
+	set, err := playbook.Load(files, playbook.LoadOptions{Kinds: step.Kinds(step.Deps{}), Services: []string{"app"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// rules are the alerting rules of the shipped rules file.
+func rules(t *testing.T) []rulefmt.Rule {
+	t.Helper()
+	data, err := playbooks.Files.ReadFile(playbooks.AlertRules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	groups, errs := rulefmt.Parse(data, false, model.LegacyValidation, parser.NewParser(parser.Options{}), promslog.NewNopLogger())
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	var alerts []rulefmt.Rule
+	for _, g := range groups.Groups {
+		for _, r := range g.Rules {
+			if r.Alert != "" {
+				alerts = append(alerts, r)
+			}
+		}
+	}
+	return alerts
+}
+
+func TestEveryAlertHasItsPlaybook(t *testing.T) {
+	set := load(t)
+	chosen := map[string]string{}
+	for _, rule := range rules(t) {
+		labels := triage.Labels{"alertname": rule.Alert}
+		for k, v := range rule.Labels {
+			labels[k] = v
+		}
+		p := set.Match(labels)
+		if p == nil {
+			t.Errorf("no playbook matches %s", rule.Alert)
+			continue
+		}
+		if other, twice := chosen[p.Name]; twice {
+			t.Errorf("%s and %s have one playbook, %s", other, rule.Alert, p.Name)
+		}
+		chosen[p.Name] = rule.Alert
+		if p.Runbook != rule.Annotations["runbook_url"] {
+			t.Errorf("%s: the alert's runbook is %s, the playbook's %s", rule.Alert, rule.Annotations["runbook_url"], p.Runbook)
+		}
+	}
+	for _, p := range set.All() {
+		if _, used := chosen[p.Name]; !used {
+			t.Errorf("%s is for no alert of the rules", p.Name)
+		}
+	}
+}
+
+func TestAlertsCarryWhatTriageNeeds(t *testing.T) {
+	for _, rule := range rules(t) {
+		if rule.Labels["owner"] != "sre" || rule.Labels["page_service"] != "codex-app" {
+			t.Errorf("%s: labels %v", rule.Alert, rule.Labels)
+		}
+		if !slices.Contains([]string{"critical", "warning", "info"}, rule.Labels["severity"]) {
+			t.Errorf("%s: severity %q", rule.Alert, rule.Labels["severity"])
+		}
+		for _, name := range []string{"summary", "description", "runbook_url", "dashboard_url"} {
+			if rule.Annotations[name] == "" {
+				t.Errorf("%s: annotation %s is missing", rule.Alert, name)
+			}
+		}
+	}
+}
