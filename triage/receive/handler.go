@@ -118,6 +118,11 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (rep reply) {
 			rep = reply{http.StatusInternalServerError, resultPanic, "receiving the notification failed; triagebot's log says why"}
 		}
 	}()
+	// It stands until the body has been read whole: of a body that was refused
+	// net/http reads the rest itself before it answers. Not every
+	// ResponseWriter knows deadlines; those of a server do.
+	deadline := http.NewResponseController(w)
+	_ = deadline.SetReadDeadline(time.Now().Add(h.opts.BodyTimeout))
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		return reply{http.StatusMethodNotAllowed, resultMethod, "notifications are sent with POST"}
@@ -144,6 +149,9 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (rep reply) {
 	if failed.code != 0 {
 		return h.refuse(r, failed)
 	}
+	// A deadline left standing would end the request's context while it waits
+	// for the disk.
+	_ = deadline.SetReadDeadline(time.Time{})
 	receivedAt := h.opts.Now()
 	if _, err := Decode(body, receivedAt); err != nil {
 		return h.refuse(r, reply{http.StatusBadRequest, resultInvalid, err.Error()})
@@ -168,12 +176,6 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, repl
 		return nil, tooLarge
 	}
 
-	control := http.NewResponseController(w)
-	if control.SetReadDeadline(time.Now().Add(h.opts.BodyTimeout)) == nil {
-		// A deadline left standing would end the request's context while it
-		// waits for the disk.
-		defer func() { _ = control.SetReadDeadline(time.Time{}) }()
-	}
 	// The declared length is believed only so far: memory follows what arrives.
 	buf := bytes.NewBuffer(make([]byte, 0, min(max(r.ContentLength, 0), 64<<10)+bytes.MinRead))
 	_, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, h.opts.MaxBody))
