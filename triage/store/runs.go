@@ -77,7 +77,16 @@ func (tx *Tx) EndRun(ctx context.Context, id int64, state triage.RunState, cause
 
 // StepsOf reads the steps that a run takes; none before it began.
 func (tx *Tx) StepsOf(ctx context.Context, runID int64) ([]triage.StepMark, error) {
-	text, err := one(ctx, tx, scanOf[string], `SELECT steps_json FROM runs WHERE id = $1`, runID)
+	return stepsOf(ctx, tx, runID)
+}
+
+// StepsOf reads the steps that a run takes; none before it began.
+func (db *DB) StepsOf(ctx context.Context, runID int64) ([]triage.StepMark, error) {
+	return stepsOf(ctx, db, runID)
+}
+
+func stepsOf(ctx context.Context, q queryer, runID int64) ([]triage.StepMark, error) {
+	text, err := one(ctx, q, scanOf[string], `SELECT steps_json FROM runs WHERE id = $1`, runID)
 	if err != nil {
 		return nil, err
 	}

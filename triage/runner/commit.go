@@ -1,0 +1,246 @@
+// What is written: the artifacts first, then one transaction with the finding,
+// its evidence and every message that follows from it.
+
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"triagebot/triage"
+	"triagebot/triage/evidence"
+	"triagebot/triage/incident"
+	"triagebot/triage/playbook"
+	"triagebot/triage/store"
+)
+
+// stage stores a step's artifacts. One that cannot be stored costs itself and
+// is said in the finding; the finding stands.
+func (x *execution) stage(ctx context.Context, s *playbook.Step, f *triage.Finding, artifacts []playbook.Artifact) []evidence.Staged {
+	var staged []evidence.Staged
+	for _, a := range artifacts {
+		data, alt := a.Data, ""
+		if a.Draw != nil {
+			var err error
+			if data, alt, err = a.Draw(f.Verdict); err != nil {
+				f.Debug = append(f.Debug, fmt.Sprintf("drawing %s failed: %v", a.Name, err))
+				continue
+			}
+		}
+		one, err := x.Bundles.Stage(ctx, x.run.IncidentID, x.run.ID, s.ID, evidence.Artifact{Name: a.Name, MediaType: a.MediaType, Source: a.Source, Data: data})
+		if err != nil {
+			x.log.WithError(err).WithField("step", s.ID).Error("evidence not stored; the finding goes out without it")
+			f.Debug = append(f.Debug, fmt.Sprintf("evidence %s is not kept: %v", a.Name, err))
+			f.NextStep = strings.TrimSpace(f.NextStep + " The evidence of this finding could not be stored.")
+			continue
+		}
+		staged = append(staged, one)
+		f.Evidence = append(f.Evidence, triage.EvidenceRef{
+			Name: one.Name, Title: a.Title, MediaType: a.MediaType, Alt: alt, URL: x.EvidenceURL(x.run.IncidentID, one.Name),
+		})
+	}
+	return staged
+}
+
+// redact masks secrets in all the text of a finding, which is stored and posted.
+func (x *execution) redact(f *triage.Finding) {
+	f.Headline, f.NextStep = x.Redact(f.Headline), x.Redact(f.NextStep)
+	for i := range f.Rows {
+		f.Rows[i].Name, f.Rows[i].Value, f.Rows[i].Baseline = x.Redact(f.Rows[i].Name), x.Redact(f.Rows[i].Value), x.Redact(f.Rows[i].Baseline)
+	}
+	for i := range f.Debug {
+		f.Debug[i] = x.Redact(f.Debug[i])
+	}
+	f.Vars = redactVars(f.Vars, x.Redact)
+}
+
+// redactVars masks the texts among a step's variables and bounds them: later
+// steps' conditions see what is kept.
+func redactVars(vars map[string]any, redact func(string) string) map[string]any {
+	const maxText = 64 << 10
+	out := make(map[string]any, len(vars))
+	for name, v := range vars {
+		if text, is := v.(string); is {
+			if len(text) > maxText {
+				text = strings.ToValidUTF8(text[:maxText], "")
+			}
+			v = redact(text)
+		}
+		out[name] = v
+	}
+	return out
+}
+
+var errStands = errors.New("an earlier attempt's finding stands")
+
+// commit writes a finding with all that follows from it, once: when an earlier
+// attempt already did, nothing is written and its finding is returned.
+func (x *execution) commit(ctx context.Context, f triage.Finding, staged []evidence.Staged) (triage.Finding, error) {
+	first := false
+	err := x.Store.Tx(ctx, func(tx *store.Tx) error {
+		inc, err := tx.LockIncident(ctx, x.run.IncidentID)
+		if err != nil {
+			return err
+		}
+		added, err := tx.AddFinding(ctx, x.run, f)
+		if err != nil {
+			return err
+		}
+		if !added {
+			return errStands
+		}
+		if err := appendEvidence(ctx, tx, x.run.IncidentID, staged); err != nil {
+			return err
+		}
+		entry := triage.TimelineEntry{IncidentID: x.run.IncidentID, At: x.Now(), Kind: "step", Actor: "triagebot", Text: timelineText(f)}
+		if err := tx.AppendTimeline(ctx, entry); err != nil {
+			return err
+		}
+		if err := x.oweFinding(ctx, tx, f); err != nil {
+			return err
+		}
+		findings, err := tx.Findings(ctx, x.run.ID)
+		if err != nil {
+			return err
+		}
+		first = len(findings) == 1
+		return x.oweProgress(ctx, tx, inc)
+	})
+	if errors.Is(err, errStands) {
+		findings, err := x.Store.Findings(ctx, x.run.ID)
+		for _, stands := range findings {
+			if stands.StepID == f.StepID {
+				return stands, err
+			}
+		}
+		return f, errors.Join(err, fmt.Errorf("finding of step %s: %w", f.StepID, store.ErrNotFound))
+	}
+	if err != nil {
+		return f, err
+	}
+	x.metrics.finding(f, first, x.Now().Sub(x.run.CreatedAt))
+	return f, nil
+}
+
+func appendEvidence(ctx context.Context, tx *store.Tx, incidentID int64, staged []evidence.Staged) error {
+	prev, err := tx.LastEvidence(ctx, incidentID)
+	for _, s := range staged {
+		if err != nil {
+			return err
+		}
+		prev = evidence.Chain(prev, s)
+		err = tx.AppendEvidence(ctx, prev)
+	}
+	return err
+}
+
+func timelineText(f triage.Finding) string {
+	if f.Skipped != "" {
+		return fmt.Sprintf("%s: skipped, %s", f.StepID, f.Skipped)
+	}
+	return fmt.Sprintf("%s: %s: %s", f.StepID, f.Verdict, f.Headline)
+}
+
+// oweFinding puts a finding and its pictures into the thread.
+func (x *execution) oweFinding(ctx context.Context, tx *store.Tx, f triage.Finding) error {
+	if !x.speaks(f) {
+		return nil
+	}
+	post := f
+	post.Vars, post.Debug = nil, nil // for conditions and for people who look closer
+	what := fmt.Sprintf("run/%d/step/%s", x.run.ID, f.StepID)
+	err := incident.OweReplies(ctx, tx, x.run.IncidentID, what, triage.Post{
+		Finding: &triage.FindingPost{IncidentID: x.run.IncidentID, RunID: x.run.ID, Finding: post},
+	}, triage.PriorityFinding)
+	if err != nil {
+		return err
+	}
+	for _, e := range f.Evidence {
+		if !e.IsPicture() {
+			continue
+		}
+		file := triage.Post{File: &triage.FilePost{IncidentID: x.run.IncidentID, Artifact: e, Comment: f.Title}}
+		if err := incident.OweReplies(ctx, tx, x.run.IncidentID, what+"/"+e.Name, file, triage.PriorityFile); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// speaks says whether a finding gets a reply of its own.
+func (x *execution) speaks(f triage.Finding) bool {
+	switch {
+	case f.Skipped != "":
+		return false // shown in the parent only
+	case x.Replies(x.inc.Labels) == RepliesAbnormal:
+		return f.Verdict != triage.VerdictNormal
+	default:
+		return true
+	}
+}
+
+// oweProgress has the parent show how far the run is.
+func (x *execution) oweProgress(ctx context.Context, tx *store.Tx, inc triage.Incident) error {
+	return incident.OweParents(ctx, tx, x.Parent, inc, x.Now().Add(x.EditEvery()))
+}
+
+// end closes the run: the last word in the thread, the parent's conclusion,
+// and the bundle.
+func (x *execution) end(ctx context.Context) error {
+	err := x.Store.Tx(ctx, func(tx *store.Tx) error {
+		inc, err := tx.LockIncident(ctx, x.run.IncidentID)
+		if err != nil {
+			return err
+		}
+		ended, err := tx.EndRun(ctx, x.run.ID, triage.RunFinished, "", x.Now())
+		if err != nil || !ended {
+			return err
+		}
+		findings, err := tx.Findings(ctx, x.run.ID)
+		if err != nil {
+			return err
+		}
+		text := fmt.Sprintf("run of %s finished in %s", x.run.Playbook, x.Now().Sub(x.run.CreatedAt).Round(time.Millisecond))
+		entry := triage.TimelineEntry{IncidentID: x.run.IncidentID, At: x.Now(), Kind: "run", Actor: "triagebot", Text: text}
+		if err := tx.AppendTimeline(ctx, entry); err != nil {
+			return err
+		}
+		if folded := x.folded(findings); folded != "" {
+			note := triage.Post{Note: &triage.NotePost{IncidentID: x.run.IncidentID, Text: folded}}
+			if err := incident.OweReplies(ctx, tx, x.run.IncidentID, fmt.Sprintf("run/%d/normal", x.run.ID), note, triage.PriorityFinding); err != nil {
+				return err
+			}
+		}
+		if err := tx.EnqueuePublish(ctx, x.run.IncidentID); err != nil {
+			return err
+		}
+		x.metrics.runs.WithLabelValues("finished").Inc()
+		x.metrics.lastFinding.Observe(x.Now().Sub(x.run.CreatedAt).Seconds())
+		return incident.OweParents(ctx, tx, x.Parent, inc, x.Now())
+	})
+	if err != nil {
+		return fmt.Errorf("end run %d: %w", x.run.ID, err)
+	}
+	return nil
+}
+
+// folded is the closing line for the normal findings that had no reply, in the
+// playbook's order.
+func (x *execution) folded(findings []triage.Finding) string {
+	var lines []string
+	for _, s := range x.pb.Steps {
+		i := slices.IndexFunc(findings, func(f triage.Finding) bool { return f.StepID == s.ID })
+		if i < 0 || findings[i].Skipped != "" || x.speaks(findings[i]) {
+			continue
+		}
+		lines = append(lines, fmt.Sprintf("%s (%s)", findings[i].Title, strings.TrimSuffix(findings[i].Headline, ".")))
+	}
+	if len(lines) == 0 {
+		return ""
+	}
+	return "Normal: " + strings.Join(lines, "; ") + "."
+}

@@ -1,0 +1,99 @@
+// From what a step found to what it concludes: conditions give the verdict,
+// the template gives the sentence.
+
+package runner
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"triagebot/triage"
+	"triagebot/triage/playbook"
+)
+
+// maxRows is how many rows a finding shows; the evidence has all of them.
+const maxRows = 10
+
+// judge evaluates a step's conditions on each row of its outcome. One abnormal
+// row makes the finding abnormal; the abnormal rows come first.
+func judge(s *playbook.Step, out *playbook.Outcome, data *playbook.Data) (triage.Finding, []playbook.Artifact) {
+	f := triage.Finding{Verdict: triage.VerdictNormal, Links: out.Links}
+	if len(out.Rows) == 0 {
+		f.Verdict, f.Headline = triage.VerdictUnknown, "No data: "+out.NoData+"."
+		f.NextStep = "Check that the series exists and that its target is scraped."
+		if out.NoDataVerdict != "" {
+			f.Verdict = out.NoDataVerdict
+			f.NextStep = ""
+		}
+		return f, out.Artifacts
+	}
+	var abnormal, rest []playbook.OutcomeRow
+	for _, row := range out.Rows {
+		verdict, err := s.Judge(row, data)
+		if err != nil {
+			f.Verdict, f.Headline = triage.VerdictUnknown, fmt.Sprintf("Could not judge %s: %v.", rowName(row), err)
+			f.NextStep = "The values are below; judge by hand, or mend the condition."
+			f.Rows, f.Omitted = rows(out.Rows, 0)
+			f.Vars = out.Rows[0].Vars
+			return f, out.Artifacts
+		}
+		if verdict == triage.VerdictAbnormal {
+			abnormal = append(abnormal, row)
+		} else {
+			rest = append(rest, row)
+		}
+	}
+	if len(abnormal) > 0 {
+		f.Verdict = triage.VerdictAbnormal
+	}
+	ordered := append(abnormal, rest...)
+	f.Rows, f.Omitted = rows(ordered, len(abnormal))
+	f.Vars = ordered[0].Vars
+	f.Headline = out.Headline
+	if s.Finding != nil {
+		text, err := s.Finding.RenderRow(data, f.Vars)
+		if err != nil {
+			f.Headline += fmt.Sprintf(" (its sentence could not be written: %v)", err)
+		} else {
+			f.Headline = text
+		}
+	}
+	if s.NextStep != nil && f.Verdict != triage.VerdictNormal {
+		if text, err := s.NextStep.RenderRow(data, f.Vars); err == nil {
+			f.NextStep = text
+		}
+	}
+	if len(ordered) == 1 && ordered[0].Name == "" {
+		f.Rows = nil // the sentence says it all
+	}
+	return f, out.Artifacts
+}
+
+func rows(from []playbook.OutcomeRow, abnormal int) (out []triage.Row, omitted int) {
+	for i, r := range from[:min(len(from), maxRows)] {
+		out = append(out, triage.Row{Name: r.Name, Value: r.Value, Baseline: r.Baseline, Abnormal: i < abnormal})
+	}
+	return out, len(from) - len(out)
+}
+
+func rowName(r playbook.OutcomeRow) string {
+	if r.Name == "" {
+		return "the value"
+	}
+	return r.Name
+}
+
+// sentence makes one of an error: a capital first, a full stop last.
+func sentence(err error) string {
+	text := strings.TrimSpace(err.Error())
+	first, size := utf8.DecodeRuneInString(text)
+	if size > 0 {
+		text = string(unicode.ToUpper(first)) + text[size:]
+	}
+	if !strings.HasSuffix(text, ".") {
+		text += "."
+	}
+	return text
+}
