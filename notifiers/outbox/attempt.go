@@ -112,7 +112,9 @@ func (l *lane) sent(ctx context.Context, d *triage.Delivery, r notifiers.Receipt
 		return l.Store.Delivered(ctx, d, r.Remote, r.Note)
 	}
 	e := reasonOf(err)
-	l.metrics.result(d, metricName(e.Reason))
+	if e.Reason != notifiers.Permanent { // which is counted as parked
+		l.metrics.result(d, metricName(e.Reason))
+	}
 	switch e.Reason {
 	case notifiers.RateLimited:
 		if err := l.pause(ctx, store.ActionOf(d), d, e); err != nil {
