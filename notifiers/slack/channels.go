@@ -5,6 +5,8 @@ package slack
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 	"sync"
@@ -57,22 +59,27 @@ func (n *Notifier) channelID(ctx context.Context, channel string) (string, *noti
 		return id, nil
 	}
 	params := slack.GetConversationsParameters{Limit: 1000, Types: []string{"public_channel", "private_channel"}}
+	seen := 0
 	for range maxListPages {
 		list, next, err := n.client.GetConversationsContext(ctx, &params)
 		if err != nil {
 			return "", n.failed(methodList, looking, err)
 		}
 		n.succeeded(methodList)
+		seen += len(list)
 		for i := range list {
 			if list[i].Name == channel {
 				n.channels.learn(channel, list[i].ID)
 				return list[i].ID, nil
 			}
 		}
-		if next == "" {
+		if next == "" && seen > 0 {
 			return "", nil
+		}
+		if next == "" { // slack-go takes {} for success, but no workspace is without channels
+			return "", n.failed(methodList, looking, errors.New("no channels in the answer"))
 		}
 		params.Cursor = next
 	}
-	return "", nil
+	return "", n.failed(methodList, looking, fmt.Errorf("#%s is not among the first %d channels; configure the channel by its ID", line(channel, maxName), seen))
 }

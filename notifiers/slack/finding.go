@@ -18,7 +18,7 @@ const (
 	maxHeadline = 1000
 	maxNextStep = 600
 	maxRows     = 20
-	maxRowName  = 60
+	maxRowName  = 80
 	maxRowValue = 24
 )
 

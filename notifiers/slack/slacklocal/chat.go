@@ -201,4 +201,3 @@ func cut(s string, n int) string {
 	}
 	return s
 }
-

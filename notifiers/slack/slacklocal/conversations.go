@@ -57,14 +57,14 @@ func (w *Workspace) conversationInfo(c *call) (answer, error) {
 	return answer{"channel": ch.wire()}, nil
 }
 
-// span is the part of time that a call asks about, in microseconds.
-type span struct {
+// period is the part of time that a call asks about, in microseconds.
+type period struct {
 	oldest, latest int64
 	inclusive      bool
 }
 
-func (c *call) span() (span, error) {
-	s := span{oldest: 0, latest: math.MaxInt64, inclusive: c.flag("inclusive")}
+func (c *call) period() (period, error) {
+	s := period{oldest: 0, latest: math.MaxInt64, inclusive: c.flag("inclusive")}
 	for name, at := range map[string]*int64{"oldest": &s.oldest, "latest": &s.latest} {
 		if given := c.str(name); given != "" {
 			ts, ok := parseTS(given)
@@ -77,12 +77,12 @@ func (c *call) span() (span, error) {
 	return s, nil
 }
 
-func (s span) holds(m *Message) bool {
+func (p period) holds(m *Message) bool {
 	ts, _ := parseTS(m.TS)
-	if s.inclusive {
-		return ts >= s.oldest && ts <= s.latest
+	if p.inclusive {
+		return ts >= p.oldest && ts <= p.latest
 	}
-	return ts > s.oldest && ts < s.latest
+	return ts > p.oldest && ts < p.latest
 }
 
 // history returns the top-level messages, the newest first.
@@ -129,7 +129,7 @@ func (w *Workspace) readable(c *call) (*channel, error) {
 
 // page answers with those messages that the call's span and cursor select.
 func (w *Workspace) page(c *call, ch *channel, messages []*Message, usual int) (answer, error) {
-	s, err := c.span()
+	s, err := c.period()
 	if err != nil {
 		return nil, err
 	}

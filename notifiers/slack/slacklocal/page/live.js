@@ -1,0 +1,78 @@
+// Keeps the page current without reloading it: on each change the page is
+// fetched again, and only messages that differ are exchanged, so that focus,
+// selection and scroll position stay where they are.
+"use strict";
+(() => {
+  const status = document.getElementById("live");
+  const paged = new URLSearchParams(location.search).has("before");
+  let fetching = false;
+  let again = false;
+
+  // patch makes the children of `now` those of `next`, matched by id.
+  function patch(now, next) {
+    const keep = new Set();
+    let after = null;
+    for (const fresh of Array.from(next.children)) {
+      const old = fresh.id && document.getElementById(fresh.id);
+      let here = old && now.contains(old) ? old : null;
+      if (here && here.parentElement === now) {
+        update(here, fresh);
+      } else {
+        here = document.importNode(fresh, true);
+      }
+      const place = after ? after.nextElementSibling : now.firstElementChild;
+      if (place !== here) now.insertBefore(here, place);
+      keep.add(here);
+      after = here;
+    }
+    for (const child of Array.from(now.children)) if (!keep.has(child)) child.remove();
+  }
+
+  // update brings one message or thread up to date.
+  function update(here, fresh) {
+    if (here.classList.contains("thread")) {
+      const mine = here.querySelector(":scope > .message");
+      const theirs = fresh.querySelector(":scope > .message");
+      if (mine.dataset.version !== theirs.dataset.version) mine.replaceWith(document.importNode(theirs, true));
+      const list = here.querySelector(":scope > .replies");
+      const shown = new Map(Array.from(list.children).map((li) => [li.firstElementChild.id, li]));
+      for (const li of Array.from(fresh.querySelector(":scope > .replies").children)) {
+        const message = li.firstElementChild;
+        const old = shown.get(message.id);
+        shown.delete(message.id);
+        if (!old) list.append(document.importNode(li, true));
+        else if (old.firstElementChild.dataset.version !== message.dataset.version) old.replaceWith(document.importNode(li, true));
+      }
+      for (const li of shown.values()) li.remove();
+    } else if (here.innerHTML !== fresh.innerHTML) {
+      here.replaceWith(document.importNode(fresh, true));
+    }
+  }
+
+  async function refresh() {
+    if (fetching) { again = true; return; }
+    fetching = true;
+    try {
+      const answer = await fetch(location.href, { cache: "no-store" });
+      if (!answer.ok) throw new Error(answer.status);
+      const next = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const list = document.getElementById("list");
+      const fresh = next.getElementById("list");
+      if (list && fresh) patch(list, fresh);
+      live();
+    } catch {
+      lost();
+    } finally {
+      fetching = false;
+      if (again) { again = false; setTimeout(refresh, 200); }
+    }
+  }
+
+  function live() { status.textContent = paged ? "Live, older messages" : "Live, the newest first"; status.className = "ok"; }
+  function lost() { status.textContent = "Connection lost, trying again"; status.className = "lost"; }
+
+  const events = new EventSource("/live");
+  events.onopen = () => { live(); refresh(); };
+  events.onmessage = refresh;
+  events.onerror = lost;
+})();
