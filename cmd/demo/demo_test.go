@@ -7,11 +7,16 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/alertmanager/template"
 	"github.com/sirupsen/logrus"
+
+	"triagebot/playbooks"
 )
 
 // webhook collects what is posted to it.
@@ -55,16 +60,20 @@ func (w *webhook) next(ctx context.Context, t *testing.T, alertname, status stri
 }
 
 // TestEachFaultFiresItsAlert drives the whole lab: fault on, the real rule
-// fires, a notification comes; fault off, it is said to be resolved.
+// fires, a notification comes and its playbook finds what is wrong; fault off,
+// it is said to be resolved.
 func TestEachFaultFiresItsAlert(t *testing.T) {
-	for fault, alertname := range map[string]string{
-		"slow":        "CodexLatencySLOBreach",
-		"errors":      "CodexErrorRateHigh",
-		"restarts":    "CodexWorkerRestarts",
-		"toolbuffer":  "CodexToolBufferAnomaly",
-		"maintenance": "CodexMaintenanceEnabled",
+	for _, c := range []struct {
+		fault, alertname string
+		abnormal         []string // steps of its playbook
+	}{
+		{"slow", "CodexLatencySLOBreach", []string{"p95", "recorded-baseline", "backoff", "readyz"}},
+		{"errors", "CodexErrorRateHigh", []string{"error-ratio"}},
+		{"restarts", "CodexWorkerRestarts", []string{"restarts", "backoff", "readyz"}},
+		{"toolbuffer", "CodexToolBufferAnomaly", []string{"anomaly", "still", "aborted"}},
+		{"maintenance", "CodexMaintenanceEnabled", []string{"flag", "refused"}},
 	} {
-		t.Run(fault, func(t *testing.T) {
+		t.Run(c.fault, func(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
@@ -77,25 +86,67 @@ func TestEachFaultFiresItsAlert(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			defer func() {
+				if err := lab.Close(); err != nil {
+					t.Errorf("close: %v\n%s", err, &log)
+				}
+			}()
 			started := time.Now()
-			if err := lab.Fault(fault, true); err != nil {
+			if err := lab.Fault(c.fault, true); err != nil {
 				t.Fatal(err)
 			}
-			firing := hook.next(ctx, t, alertname, "firing")
-			fired := time.Now()
-			if err := lab.Fault(fault, false); err != nil {
-				t.Fatal(err)
-			}
-			hook.next(ctx, t, alertname, "resolved")
-			t.Logf("start took %s, first notification after %s, resolved after %s more",
-				started.Sub(began).Round(time.Millisecond), fired.Sub(started).Round(time.Millisecond), time.Since(fired).Round(time.Millisecond))
+			firing := hook.next(ctx, t, c.alertname, "firing")
+			t.Logf("start took %s, first notification after %s", started.Sub(began).Round(time.Millisecond), time.Since(started).Round(time.Millisecond))
+			checkNotification(t, lab, firing)
 
-			if firing.CommonLabels["owner"] != "sre" || firing.CommonLabels["page_service"] != "codex-app" || firing.CommonAnnotations["summary"] == "" {
-				t.Errorf("notification: %+v", firing)
+			var abnormal []string
+			for id, verdict := range verdicts(ctx, t, lab, firing) {
+				if verdict == "abnormal" {
+					abnormal = append(abnormal, id)
+				}
 			}
-			if err := lab.Close(); err != nil {
-				t.Errorf("close: %v\n%s", err, &log)
+			slices.Sort(abnormal)
+			slices.Sort(c.abnormal)
+			if !slices.Equal(abnormal, c.abnormal) {
+				t.Errorf("abnormal steps are %v, want %v", abnormal, c.abnormal)
 			}
+
+			off := time.Now()
+			if err := lab.Fault(c.fault, false); err != nil {
+				t.Fatal(err)
+			}
+			hook.next(ctx, t, c.alertname, "resolved")
+			t.Logf("resolved %s after the fault was over", time.Since(off).Round(time.Millisecond))
 		})
 	}
 }
+
+func checkNotification(t *testing.T, lab *Lab, firing template.Data) {
+	t.Helper()
+	if firing.CommonLabels["owner"] != "sre" || firing.CommonLabels["page_service"] != "codex-app" || firing.CommonAnnotations["summary"] == "" {
+		t.Errorf("notification: %+v", firing)
+	}
+	// The link leads to the lab's own page and shows the rule as written.
+	link, err := url.Parse(firing.Alerts[0].GeneratorURL)
+	if err != nil || !strings.HasPrefix(link.String(), lab.PrometheusURL()+"/graph?") {
+		t.Fatalf("generatorURL = %q (%v)", firing.Alerts[0].GeneratorURL, err)
+	}
+	rules, err := playbooks.Files.ReadFile(playbooks.AlertRules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if expr := link.Query().Get("g0.expr"); !strings.Contains(flat(string(rules)), flat(expr)) {
+		t.Errorf("%s is not in the rules file", expr)
+	}
+	resp, err := http.Get(link.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("the link answers %s", resp.Status)
+	}
+}
+
+// flat is text without white space, which PromQL does not care about.
+func flat(s string) string { return strings.Join(strings.Fields(s), "") }

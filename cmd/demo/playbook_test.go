@@ -1,0 +1,118 @@
+package demo
+
+import (
+	"context"
+	"io/fs"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/prometheus/alertmanager/template"
+
+	"triagebot/playbooks"
+	"triagebot/triage"
+	"triagebot/triage/playbook"
+	"triagebot/triage/promapi"
+	"triagebot/triage/step"
+)
+
+// kinds are the real step kinds, asking the lab's Prometheus over HTTP.
+func kinds(t *testing.T, lab *Lab) []playbook.Kind {
+	t.Helper()
+	client, err := promapi.New(promapi.Options{Name: "demo", URL: lab.PrometheusURL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return step.Kinds(step.Deps{
+		Prometheus:        map[string]step.Datasource{"demo": {Querier: client}},
+		DefaultDatasource: "demo",
+	})
+}
+
+// shipped are the shipped playbooks, loaded with kinds.
+func shipped(t *testing.T, kinds []playbook.Kind) *playbook.Set {
+	t.Helper()
+	names, err := fs.Glob(playbooks.Files, "*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var files []playbook.File
+	for _, name := range slices.DeleteFunc(names, func(name string) bool { return name == playbooks.AlertRules }) {
+		data, err := playbooks.Files.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, playbook.File{Name: name, Data: data})
+	}
+	set, err := playbook.Load(files, playbook.LoadOptions{Kinds: kinds, Services: []string{"app"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// verdicts runs the playbook of the notification's alert as the runner would,
+// one step after the other, and returns each step's verdict; a skipped step's
+// is "skipped".
+func verdicts(ctx context.Context, t *testing.T, lab *Lab, firing template.Data) map[string]string {
+	t.Helper()
+	alert := firing.Alerts[0]
+	p := shipped(t, kinds(t, lab)).Match(triage.Labels(alert.Labels))
+	if p == nil {
+		t.Fatalf("no playbook for %v", alert.Labels)
+	}
+	at := time.Now()
+	data := &playbook.Data{
+		Labels: triage.Labels(alert.Labels), Annotations: triage.Labels(alert.Annotations),
+		Alert:    triage.Alert{Labels: triage.Labels(alert.Labels), StartsAt: alert.StartsAt},
+		Services: map[string]string{"app": lab.AppURL()}, Steps: map[string]playbook.StepData{}, At: at,
+	}
+	var err error
+	if data.Inputs, err = p.Inputs(data); err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	has := func(id string) bool { return out[id] != "" }
+	for len(out) < len(p.Steps) {
+		for _, s := range p.Ready(has, has) {
+			out[s.ID] = runStep(ctx, t, s, data)
+		}
+	}
+	return out
+}
+
+func runStep(ctx context.Context, t *testing.T, s *playbook.Step, data *playbook.Data) string {
+	t.Helper()
+	if s.When != nil {
+		if run, err := s.When.Eval(nil, data); err != nil || !run {
+			data.Steps[s.ID] = playbook.StepData{Skipped: true}
+			t.Logf("%s: skipped: %s (%v)", s.ID, s.SkipReason(data), err)
+			return "skipped"
+		}
+	}
+	outcome, err := s.Action.Run(ctx, &playbook.Env{Step: s.ID, Title: s.Title, Data: data, At: data.At, Debugf: func(string, ...any) {}})
+	if err != nil {
+		t.Errorf("%s: %v", s.ID, err)
+		return string(triage.VerdictUnknown)
+	}
+	verdict, row := triage.VerdictNormal, playbook.OutcomeRow{}
+	for i, r := range outcome.Rows {
+		v, err := s.Judge(r, data)
+		if err != nil {
+			t.Logf("%s: %v", s.ID, err)
+		}
+		if i == 0 || v == triage.VerdictAbnormal && verdict != triage.VerdictAbnormal {
+			verdict, row = v, r
+		}
+	}
+	headline := outcome.NoData
+	if len(outcome.Rows) == 0 {
+		verdict = outcome.NoDataVerdict
+	} else if headline, err = s.Finding.RenderRow(data, row.Vars); err != nil {
+		t.Errorf("%s: its finding: %v", s.ID, err)
+	}
+	data.Steps[s.ID] = playbook.StepData{Verdict: verdict, Headline: headline, Vars: row.Vars}
+	t.Logf("%s: %s: %s", s.ID, verdict, headline)
+	return string(verdict)
+}
