@@ -15,7 +15,7 @@ import (
 	"triagebot/triage/step/unit"
 )
 
-// MaxSeries is how many series are drawn; more are counted in the legend.
+// MaxSeries is how many series are drawn.
 const MaxSeries = 10
 
 // Chart is what to draw.
@@ -24,7 +24,8 @@ type Chart struct {
 	Unit         unit.Unit
 	From, To     time.Time     // of the time axis; From is before To
 	Step         time.Duration // between points; a longer distance is a gap
-	Series       []Series      // the most important first
+	Series       []Series      // the most important first; MaxSeries at most
+	Omitted      int           // series that there are besides, for the legend
 	BaselineName string        // what a dashed line is: "1d before"
 	Threshold    *float64      // a horizontal line, where one is known
 	Marker       time.Time     // a vertical line at the alert's moment; zero for none

@@ -56,7 +56,7 @@ func samples() map[string]Chart {
 		for i := range 13 {
 			c.Series = append(c.Series, Series{Name: fmt.Sprintf("instance=10.0.0.%d:8080, region=eu-central-%d, deployment=codex-app-server-canary", i, i), Points: wave(900-60*float64(i), 1)})
 		}
-		c.Verdict, c.Threshold = triage.VerdictNormal, nil
+		c.Omitted, c.Verdict, c.Threshold = 13, triage.VerdictNormal, nil
 	})
 	edit("no_points", func(c *Chart) { c.Series, c.Threshold, c.Verdict = nil, nil, triage.VerdictUnknown })
 	edit("only_nan", func(c *Chart) {

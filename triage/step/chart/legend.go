@@ -31,7 +31,7 @@ func (d *canvas) legendEntries() []legendEntry {
 	if baseline {
 		entries = append(entries, legendEntry{text: d.BaselineName, color: palette[0].WithAlpha(170), dashed: true})
 	}
-	if rest := len(d.Series) - MaxSeries; rest > 0 {
+	if rest := d.Omitted + len(d.Series) - len(d.shown()); rest > 0 {
 		entries = append(entries, legendEntry{text: fmt.Sprintf("and %d more, not drawn", rest), plain: true})
 	}
 	return entries

@@ -1,0 +1,61 @@
+// Package step holds the step kinds: what a playbook's steps can do. Each kind
+// is one file; Kinds is the one list of them.
+package step
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"triagebot/triage/playbook"
+	"triagebot/triage/promapi"
+)
+
+// Deps are what the kinds work with.
+type Deps struct {
+	// Prometheus are the metrics datasources by their configured names. None
+	// at all is allowed, for checking playbooks: names are then not checked.
+	Prometheus map[string]Datasource
+	// DefaultDatasource is the name of the one that a query asks when it names none.
+	DefaultDatasource string
+	// Services are the services that captures may ask with credentials, by name.
+	Services map[string]Service
+	// HTTP asks whatever belongs to no service; nil means http.DefaultClient.
+	HTTP *http.Client
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Datasource is one Prometheus.
+type Datasource struct {
+	Querier
+	// PublicURL is where people reach it, for links; "" for no links.
+	PublicURL string
+}
+
+// Querier evaluates PromQL; *promapi.Client does. Results are shared and must
+// not be changed.
+type Querier interface {
+	Query(ctx context.Context, expr string, at time.Time) (*promapi.Result, error)
+	QueryRange(ctx context.Context, expr string, from, to time.Time, step time.Duration) (*promapi.Result, error)
+}
+
+// Service is one service and the client that is configured for it.
+type Service struct {
+	URL    string // base URL; the client is used for it and what is below it
+	Client *http.Client
+}
+
+// Kinds are all step kinds.
+func Kinds(d Deps) []playbook.Kind {
+	if d.HTTP == nil {
+		d.HTTP = http.DefaultClient
+	}
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	return []playbook.Kind{
+		&query{d},
+		&capture{d},
+	}
+}
