@@ -64,6 +64,9 @@ func artifactName(runID int64, step, file, mediaType, sum string, digits int) st
 	}
 	base := slug(strings.TrimSuffix(path.Base(file), path.Ext(file)))
 	step = slug(step)
+	if base == namelessSlug {
+		base = step
+	}
 	if base != step && !strings.HasPrefix(base, step+"-") {
 		base = step + "-" + base
 	}
@@ -84,6 +87,9 @@ func shortHash(name string) string {
 	return sum
 }
 
+// namelessSlug is the slug of a text without a single usable character.
+const namelessSlug = "artifact"
+
 // slug makes a file name's part of any text.
 func slug(s string) string {
 	const maxSlug = 60
@@ -97,7 +103,7 @@ func slug(s string) string {
 		s = s[:maxSlug]
 	}
 	if s == "" {
-		return "artifact"
+		return namelessSlug
 	}
 	return s
 }
