@@ -322,6 +322,36 @@ func TestWhatIsMissingIsEmpty(t *testing.T) {
 	}
 }
 
+func TestLoopsAreBounded(t *testing.T) {
+	d := dataWith("api")
+	d.Annotations = triage.Labels{"a": "b"}
+	for i := range maxLoopItems {
+		d.Labels[fmt.Sprint(i)] = "x"
+	}
+	for text, want := range map[string]string{
+		`{{ range 9999999999 }}{{ end }}`:      "goes over a int",
+		`{{ range len .Labels }}{{ end }}`:     "goes over a int",
+		`{{ range .Labels }}{{ end }}`:         "would go round 1002 times",
+		`{{ range .Labels.job }}x{{ end }}`:    "goes over a string",
+		`{{ range .IncidentID }}x{{ end }}`:    "goes over a int64",
+		`{{ range $i := 5 | print }}{{ end }}`: "goes over a string",
+	} {
+		if got, err := compileAs(t, (*Compiler).Text, text).Render(d); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s gives %q, %v; want an error with %q", text, got, err, want)
+		}
+	}
+	for text, want := range map[string]string{
+		`{{ range $k, $v := .Annotations }}{{ $k }}={{ $v }}{{ end }}`: "a=b",
+		`{{ range list 1 2 }}{{ . }}{{ end }}`:                         "12",
+		`{{ range .Alert.Annotations }}x{{ else }}none{{ end }}`:       "none",
+		`{{ range .Steps.base.Vars.rows }}x{{ else }}none{{ end }}`:    "none",
+	} {
+		if got, err := compileAs(t, (*Compiler).Text, text).Render(d); err != nil || got != want {
+			t.Errorf("%s gives %q, %v; want %q", text, got, err, want)
+		}
+	}
+}
+
 func TestFailingFunctionsGiveErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		`{{ .Labels.job | ms }}`:                   `"api" is not a number`,

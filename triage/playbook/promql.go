@@ -134,8 +134,9 @@ func (l promqlLanguage) action(at place, n *parse.ActionNode) (string, place, er
 	return "_promql_token", at, nil
 }
 
-// maxPlaceholders bounds the queries that are tried when a template is checked.
-const maxPlaceholders = 256
+// maxPlaceholders bounds the ways through a template, and for each the queries
+// that are tried, when it is checked: four actions outside of quotes.
+const maxPlaceholders = 81
 
 // check parses the query with placeholders: for each way through its
 // conditions there must be a filling of its actions that parses.

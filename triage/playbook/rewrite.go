@@ -1,8 +1,17 @@
 package playbook
 
 import (
+	"fmt"
+	"reflect"
 	"strconv"
 	"text/template/parse"
+)
+
+// Bounds of loops: how deep they nest, and how often each goes round. A
+// template cannot be interrupted, so it must be short by itself.
+const (
+	maxLoopDepth = 2
+	maxLoopItems = 1000
 )
 
 // place is where in its language a text stands: within which literal, after
@@ -20,6 +29,7 @@ type rewriter struct {
 	places map[*parse.ActionNode]place
 	report func(parse.Node, string)
 	failed bool
+	loops  int // around the node at hand
 }
 
 func (r *rewriter) fail(n parse.Node, problem string) {
@@ -54,6 +64,11 @@ func (r *rewriter) node(at place, n parse.Node) place {
 	case *parse.WithNode:
 		return r.branch(at, &n.BranchNode)
 	case *parse.RangeNode:
+		if r.loops++; r.loops > maxLoopDepth {
+			r.fail(n, fmt.Sprintf("has more than %d loops within one another; write it flatter", maxLoopDepth))
+		}
+		defer func() { r.loops-- }()
+		n.Pipe.Cmds = append(n.Pipe.Cmds, callTo("_loop", n.Pos, n.Pipe.String()))
 		if r.list(at, n.List).mode != at.mode {
 			r.fail(n, "the body of {{ range }} must end where it began; close every quote within it")
 		}
@@ -88,15 +103,38 @@ func (r *rewriter) action(at place, n *parse.ActionNode) place {
 	}
 	r.places[n] = at
 	source := n.Pipe.String()
-	n.Pipe.Cmds = append(n.Pipe.Cmds, &parse.CommandNode{
-		NodeType: parse.NodeCommand,
-		Pos:      n.Pos,
-		Args: []parse.Node{
-			parse.NewIdentifier(escaper).SetPos(n.Pos),
-			&parse.StringNode{NodeType: parse.NodeString, Pos: n.Pos, Quoted: strconv.Quote(source), Text: source},
-		},
-	})
+	n.Pipe.Cmds = append(n.Pipe.Cmds, callTo(escaper, n.Pos, source))
 	return after
+}
+
+// callTo is the end of a pipeline that hands its value to one of our own
+// functions, with the pipeline's source for messages.
+func callTo(function string, pos parse.Pos, source string) *parse.CommandNode {
+	return &parse.CommandNode{
+		NodeType: parse.NodeCommand,
+		Pos:      pos,
+		Args: []parse.Node{
+			parse.NewIdentifier(function).SetPos(pos),
+			&parse.StringNode{NodeType: parse.NodeString, Pos: pos, Quoted: strconv.Quote(source), Text: source},
+		},
+	}
+}
+
+// loopOver lets a loop go over a map or a list of bounded length, and over
+// nothing else: Go's templates would also count to any number.
+func loopOver(source string, v any) (any, error) {
+	value := reflect.ValueOf(v)
+	switch value.Kind() {
+	case reflect.Invalid:
+		return nil, nil
+	case reflect.Map, reflect.Slice:
+		if value.Len() <= maxLoopItems {
+			return v, nil
+		}
+		return nil, &valueError{fmt.Sprintf("{{ range %s }} would go round %d times; %d is the most", source, value.Len(), maxLoopItems)}
+	default:
+		return nil, &valueError{fmt.Sprintf("{{ range %s }} goes over a %s; it takes a list or a map", source, value.Kind())}
+	}
 }
 
 // lastFunction is the function that ends a pipeline, "" when it ends otherwise.

@@ -70,7 +70,8 @@ func compileTemplate(lang language, text string, s *scope, refs *references, fai
 		fail(n, problem)
 	}
 	funcs := templateFuncs()
-	tmpl, err := template.New("").Option("missingkey=zero").Funcs(funcs).Funcs(lang.funcs()).Parse(text)
+	own := template.FuncMap{"_loop": loopOver}
+	tmpl, err := template.New("").Option("missingkey=zero").Funcs(funcs).Funcs(own).Funcs(lang.funcs()).Parse(text)
 	if err != nil {
 		report(nil, plainParseError(err, funcs))
 		return t
