@@ -71,6 +71,8 @@ func (n *Notifier) findParent(ctx context.Context, d *triage.Delivery) (triage.R
 			continue // no such channel, so no message in it
 		}
 		found, err := n.search(ctx, n.historyOf(id, d), d.Nonce)
+		// Where there are two channels, one that the bot is not in is one that
+		// it could not post to either.
 		if err != nil && (len(names) == 1 || kindOf(code(err)) != noChannel) {
 			return triage.RemoteRef{}, readable(err)
 		}

@@ -274,7 +274,7 @@ func parentSentence(p *triage.ParentPost) string {
 		b.WriteString(strings.ToUpper(line(p.Severity, maxSeverity)) + " ")
 	}
 	fmt.Fprintf(&b, "incident %d, %s, is %s", p.IncidentID, line(p.Alertname, maxName), line(string(p.State), maxSeverity))
-	if strings.TrimSpace(p.Impact) != "" {
+	if p.State == triage.IncidentFiring && strings.TrimSpace(p.Impact) != "" {
 		b.WriteString(": " + line(p.Impact, maxImpact))
 	}
 	if last := b.String(); !strings.HasSuffix(last, ".") {
