@@ -36,13 +36,16 @@ const (
 	instance = "codex-app-0"
 )
 
+// leastGroupWait keeps a step's queries, which ask for whole seconds, from
+// asking for an instant before the alert fired.
+const leastGroupWait = time.Second
+
 // History that is made up before the start: enough for a chart of the last
-// hour and for the latency's baseline, and the same hour a day earlier, which
+// hour and for the latency's baseline, and the same time a day earlier, which
 // goes on for as long as a demo may last.
 const (
 	recentHistory  = 75 * time.Minute
-	dayAgoBefore   = 10 * time.Minute
-	dayAgoAfter    = 65 * time.Minute
+	dayAgoAfter    = 60 * time.Minute
 	historySeed    = 7
 	recordedBefore = time.Minute // the first rates have no data
 )
@@ -113,7 +116,7 @@ func (l *Lab) assemble(ctx context.Context, opts Options, rules []byte, storage 
 		URL: opts.WebhookURL, BearerToken: opts.BearerToken,
 		ExternalURL:    "http://alertmanager.demo.invalid", // nothing is there to link to
 		GroupBy:        []string{"alertname", "page_service"},
-		GroupWait:      compressed(alertsender.DefaultGroupWait, opts.Factor),
+		GroupWait:      max(compressed(alertsender.DefaultGroupWait, opts.Factor), leastGroupWait),
 		GroupInterval:  compressed(alertsender.DefaultGroupInterval, opts.Factor),
 		RepeatInterval: compressed(alertsender.DefaultRepeatInterval, opts.Factor),
 		Log:            opts.Log,
@@ -159,8 +162,8 @@ func makeHistory(ctx context.Context, prom *promlab.Lab) error {
 	now := time.Now()
 	yesterday := now.Add(-24 * time.Hour)
 	spans := []struct{ from, to time.Time }{
-		{yesterday.Add(-dayAgoBefore), yesterday.Add(dayAgoAfter)},
-		{now.Add(-recentHistory), now},
+		{yesterday.Add(-recentHistory), yesterday.Add(dayAgoAfter)},
+		{now.Add(-recentHistory), time.Time{}}, // until now
 	}
 	for _, span := range spans {
 		err := prom.Seed(ctx, func(add func(time.Time, []*dto.MetricFamily) error) error {
@@ -173,7 +176,11 @@ func makeHistory(ctx context.Context, prom *promlab.Lab) error {
 		}
 	}
 	for _, span := range spans {
-		if err := prom.SeedRecordings(ctx, span.from.Add(recordedBefore), span.to); err != nil {
+		to := span.to
+		if to.IsZero() {
+			to = now
+		}
+		if err := prom.SeedRecordings(ctx, span.from.Add(recordedBefore), to); err != nil {
 			return err
 		}
 	}

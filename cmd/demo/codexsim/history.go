@@ -12,7 +12,7 @@ import (
 
 // HistoryOptions say what past to make up.
 type HistoryOptions struct {
-	From, To time.Time     // inclusive
+	From, To time.Time     // inclusive; a zero To means until now, which moves on meanwhile
 	Step     time.Duration // between two gatherings
 	Rate     float64       // requests a second; default DefaultRate
 	Seed     uint64
@@ -26,7 +26,7 @@ func History(opts HistoryOptions, emit func(at time.Time, families []*dto.Metric
 	if opts.Rate == 0 {
 		opts.Rate = DefaultRate
 	}
-	if opts.Step <= 0 || opts.Rate < 0 || opts.To.Before(opts.From) {
+	if opts.Step <= 0 || opts.Rate < 0 || !opts.To.IsZero() && opts.To.Before(opts.From) {
 		return fmt.Errorf("history from %s to %s by %s at %g/s: want a positive step and rate and an end after the start",
 			opts.From, opts.To, opts.Step, opts.Rate)
 	}
@@ -35,7 +35,13 @@ func History(opts HistoryOptions, emit func(at time.Time, families []*dto.Metric
 	perStep := opts.Rate * opts.Step.Seconds()
 	var owed float64
 	var sent, chats uint64
-	for at := opts.From; !at.After(opts.To); at = at.Add(opts.Step) {
+	past := func(at time.Time) bool {
+		if opts.To.IsZero() {
+			return at.Before(time.Now())
+		}
+		return !at.After(opts.To)
+	}
+	for at := opts.From; past(at); at = at.Add(opts.Step) {
 		for owed += perStep; owed >= 1; owed-- {
 			sent++
 			if sent%modelsEvery == 0 {

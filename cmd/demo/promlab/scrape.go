@@ -76,17 +76,21 @@ func (s *scraper) scrape(ctx context.Context, at time.Time) error {
 	if failure != nil {
 		up = 0
 	}
-	err := samples(families, s.target, func(ls labels.Labels, v float64) error {
-		now[ls.Hash()] = ls
-		return add(ls, v)
-	})
+	var err error
+	for _, family := range families {
+		err = errors.Join(err, samples(family, func(sample sample) error {
+			ls := s.target.series(sample)
+			now[ls.Hash()] = ls
+			return add(ls, sample.value)
+		}))
+	}
 	for hash, ls := range s.seen {
 		if _, still := now[hash]; !still && err == nil {
 			err = add(ls, math.Float64frombits(value.StaleNaN))
 		}
 	}
 	if err == nil {
-		err = add(s.target.labels("up").Labels(), up)
+		err = add(s.target.series(sample{name: "up", le: math.NaN()}), up)
 	}
 	if err != nil {
 		return errors.Join(failure, fmt.Errorf("store scrape: %w", err), app.Rollback())
@@ -113,61 +117,78 @@ func (s *scraper) page(ctx context.Context) (map[string]*dto.MetricFamily, error
 	return text.TextToMetricFamilies(io.LimitReader(resp.Body, maxPage))
 }
 
-// labels begins the labels of a series of the target.
-func (t Target) labels(name string) *labels.Builder {
-	return labels.NewBuilder(labels.FromStrings(labels.MetricName, name, "instance", t.Instance, "job", t.Job))
+// sample is one sample of a metrics page. Its label pairs are the page's own,
+// without the target's.
+type sample struct {
+	name, suffix string // of a histogram's series: _bucket, _sum, _count
+	pairs        []*dto.LabelPair
+	le           float64 // a bucket's bound; NaN for everything else
+	value        float64
 }
 
-// samples calls add with every sample of the families.
-func samples(families map[string]*dto.MetricFamily, target Target, add func(ls labels.Labels, v float64) error) error {
-	for name, family := range families {
-		for _, m := range family.GetMetric() {
-			if err := samplesOf(name, family.GetType(), m, target, add); err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
+// series are the labels under which the sample is stored.
+func (t Target) series(s sample) labels.Labels {
+	b := labels.NewScratchBuilder(len(s.pairs) + 4)
+	b.Add(labels.MetricName, s.name+s.suffix)
+	b.Add("instance", t.Instance)
+	b.Add("job", t.Job)
+	for _, l := range s.pairs {
+		b.Add(l.GetName(), l.GetValue())
+	}
+	if !math.IsNaN(s.le) {
+		b.Add("le", strconv.FormatFloat(s.le, 'g', -1, 64))
+	}
+	b.Sort()
+	return b.Labels()
+}
+
+// samples calls add with every sample of the family.
+func samples(family *dto.MetricFamily, add func(s sample) error) error {
+	for _, m := range family.GetMetric() {
+		s := sample{name: family.GetName(), pairs: m.GetLabel(), le: math.NaN()}
+		var err error
+		switch kind := family.GetType(); kind {
+		case dto.MetricType_COUNTER:
+			s.value = m.GetCounter().GetValue()
+			err = add(s)
+		case dto.MetricType_GAUGE:
+			s.value = m.GetGauge().GetValue()
+			err = add(s)
+		case dto.MetricType_UNTYPED:
+			s.value = m.GetUntyped().GetValue()
+			err = add(s)
+		case dto.MetricType_HISTOGRAM:
+			err = histogramSamples(s, m.GetHistogram(), add)
+		default:
+			err = fmt.Errorf("a metric of type %s is not supported", kind)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", family.GetName(), err)
 		}
 	}
 	return nil
 }
 
-func samplesOf(name string, kind dto.MetricType, m *dto.Metric, target Target, add func(ls labels.Labels, v float64) error) error {
-	series := func(suffix, extra, extraValue string) labels.Labels {
-		b := target.labels(name + suffix)
-		for _, l := range m.GetLabel() {
-			b.Set(l.GetName(), l.GetValue())
-		}
-		if extra != "" {
-			b.Set(extra, extraValue)
-		}
-		return b.Labels()
-	}
-	switch kind {
-	case dto.MetricType_COUNTER:
-		return add(series("", "", ""), m.GetCounter().GetValue())
-	case dto.MetricType_GAUGE:
-		return add(series("", "", ""), m.GetGauge().GetValue())
-	case dto.MetricType_UNTYPED:
-		return add(series("", "", ""), m.GetUntyped().GetValue())
-	case dto.MetricType_HISTOGRAM:
-		h := m.GetHistogram()
-		infinite := false
-		for _, b := range h.GetBucket() {
-			infinite = infinite || math.IsInf(b.GetUpperBound(), 1)
-			le := strconv.FormatFloat(b.GetUpperBound(), 'g', -1, 64)
-			if err := add(series("_bucket", "le", le), float64(b.GetCumulativeCount())); err != nil {
-				return err
-			}
-		}
-		if !infinite { // a gathered family leaves it out, a parsed one has it
-			if err := add(series("_bucket", "le", "+Inf"), float64(h.GetSampleCount())); err != nil {
-				return err
-			}
-		}
-		if err := add(series("_sum", "", ""), h.GetSampleSum()); err != nil {
+func histogramSamples(s sample, h *dto.Histogram, add func(s sample) error) error {
+	count := float64(h.GetSampleCount())
+	plain := s
+	s.suffix = "_bucket"
+	for _, b := range h.GetBucket() {
+		s.le, s.value = b.GetUpperBound(), float64(b.GetCumulativeCount())
+		if err := add(s); err != nil {
 			return err
 		}
-		return add(series("_count", "", ""), float64(h.GetSampleCount()))
-	default:
-		return fmt.Errorf("a metric of type %s is not supported", kind)
 	}
+	if !math.IsInf(s.le, 1) { // a gathered family leaves it out, a parsed one has it
+		s.le, s.value = math.Inf(1), count
+		if err := add(s); err != nil {
+			return err
+		}
+	}
+	plain.suffix, plain.value = "_sum", h.GetSampleSum()
+	if err := add(plain); err != nil {
+		return err
+	}
+	plain.suffix, plain.value = "_count", count
+	return add(plain)
 }

@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
@@ -22,18 +24,15 @@ func (l *Lab) SeedStep() time.Duration { return l.opts.interval(2 * time.Minute)
 // Seed lets fill append scrapes of the past, in order of time, before Run.
 // What it appends is synthetic and looks like scrapes of the lab's target.
 func (l *Lab) Seed(ctx context.Context, fill func(add func(at time.Time, families []*dto.MetricFamily) error) error) error {
+	var past pages
 	err := fill(func(at time.Time, families []*dto.MetricFamily) error {
-		byName := make(map[string]*dto.MetricFamily, len(families))
-		for _, f := range families {
-			byName[f.GetName()] = f
-		}
 		app := l.db.AppenderV2(ctx)
-		err := samples(byName, l.opts.Target, func(ls labels.Labels, v float64) error {
-			_, err := app.Append(0, ls, 0, at.UnixMilli(), v, nil, nil, storage.AOptions{})
-			return err
-		})
-		if err != nil {
-			return errors.Join(err, app.Rollback())
+		past.next = 0
+		for _, family := range families {
+			err := samples(family, func(s sample) error { return past.append(app, l.opts.Target, at, s) })
+			if err != nil {
+				return errors.Join(err, app.Rollback())
+			}
 		}
 		return app.Commit()
 	})
@@ -41,6 +40,42 @@ func (l *Lab) Seed(ctx context.Context, fill func(add func(at time.Time, familie
 		return fmt.Errorf("prometheus lab: seed history: %w", err)
 	}
 	return nil
+}
+
+// pages remembers the series of made-up pages: each page lists the same
+// samples in the same order, so that their labels need not be made anew.
+type pages struct {
+	known []knownSeries
+	next  int // the place in the present page
+}
+
+type knownSeries struct {
+	sample
+	labels labels.Labels
+	ref    storage.SeriesRef
+}
+
+func (p *pages) append(app storage.AppenderV2, target Target, at time.Time, s sample) error {
+	if p.next == len(p.known) {
+		p.known = append(p.known, knownSeries{})
+	}
+	known := &p.known[p.next]
+	p.next++
+	if !known.is(s) {
+		*known = knownSeries{sample: s, labels: target.series(s)}
+	}
+	ref, err := app.Append(known.ref, known.labels, 0, at.UnixMilli(), s.value, nil, nil, storage.AOptions{})
+	known.ref = ref
+	return err
+}
+
+// is says whether s is a sample of the series.
+func (k *knownSeries) is(s sample) bool {
+	sameBound := k.le == s.le || math.IsNaN(k.le) && math.IsNaN(s.le)
+	return k.name == s.name && k.suffix == s.suffix && sameBound &&
+		slices.EqualFunc(k.pairs, s.pairs, func(a, b *dto.LabelPair) bool {
+			return a.GetName() == b.GetName() && a.GetValue() == b.GetValue()
+		})
 }
 
 // SeedRecordings evaluates the recording rules over seeded history, as
