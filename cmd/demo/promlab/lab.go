@@ -122,7 +122,7 @@ func New(opts Options) (*Lab, error) {
 	if l.listener, err = net.Listen("tcp", opts.Addr); err != nil {
 		return nil, errors.Join(fmt.Errorf("prometheus lab: listen on %s: %w", opts.Addr, err), l.db.Close())
 	}
-	if err := l.startRules(); err != nil {
+	if l.manager, err = l.newManager(); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
@@ -152,14 +152,13 @@ func openStorage(dir string, log *slog.Logger) (*tsdb.DB, error) {
 // URL is the API's base URL, without a slash at its end.
 func (l *Lab) URL() string { return "http://" + l.listener.Addr().String() }
 
-// startRules hands the rules to a rule manager, which begins with Run.
-func (l *Lab) startRules() error {
+func (l *Lab) newManager() (*rules.Manager, error) {
 	external, err := url.Parse(l.URL())
 	if err != nil {
-		return fmt.Errorf("prometheus lab: own URL: %w", err)
+		return nil, fmt.Errorf("prometheus lab: own URL: %w", err)
 	}
 	send := rules.SendAlerts(sender(l.opts.Send), l.URL())
-	l.manager = rules.NewManager(&rules.ManagerOptions{
+	return rules.NewManager(&rules.ManagerOptions{
 		ExternalURL:  external,
 		QueryFunc:    rules.EngineQueryFunc(l.engine, l.db),
 		AppendableV2: l.db,
@@ -171,11 +170,7 @@ func (l *Lab) startRules() error {
 		NotifyFunc: func(ctx context.Context, expr string, alerts ...*rules.Alert) {
 			send(ctx, l.rules.written(expr), alerts...)
 		},
-	})
-	if err := l.manager.Update(l.opts.interval(usualEvalInterval), []string{rulesFile}, labels.EmptyLabels(), l.URL(), nil); err != nil {
-		return fmt.Errorf("prometheus lab: %w", err)
-	}
-	return nil
+	}), nil
 }
 
 // sender lets a function be a rules.Sender.
@@ -187,6 +182,10 @@ func (s sender) Send(alerts ...*notifier.Alert) { s(alerts...) }
 // Run scrapes, evaluates and serves until ctx is done or the server fails,
 // then closes the storage.
 func (l *Lab) Run(ctx context.Context) error {
+	// Not earlier: a manager that has rules must be run before it can be stopped.
+	if err := l.manager.Update(l.opts.interval(usualEvalInterval), []string{rulesFile}, labels.EmptyLabels(), l.URL(), nil); err != nil {
+		return errors.Join(fmt.Errorf("prometheus lab: %w", err), l.Close())
+	}
 	server := &http.Server{
 		Handler:           l.Handler(),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -215,9 +214,6 @@ func (l *Lab) Run(ctx context.Context) error {
 
 // Close releases what New opened. It is for a Lab whose Run was never called.
 func (l *Lab) Close() error {
-	if l.manager != nil {
-		l.manager.Stop()
-	}
 	return errors.Join(l.listener.Close(), l.db.Close())
 }
 
