@@ -23,7 +23,7 @@ func templateFuncs() template.FuncMap {
 	delete(funcs, "now")
 	delete(funcs, "since")
 	delete(funcs, "routeLabels")
-	funcs["asRegex"] = valueText
+	funcs["asRegex"] = valueText // refused outside of PromQL, in words
 	funcs["default"] = defaultTo
 	funcs["fixed"] = func(digits int, v any) (string, error) {
 		if digits < 0 || digits > 20 {

@@ -345,7 +345,7 @@ func (l *loader) kind(d *draft) {
 		kindNames[i] = k.Name()
 	}
 	slices.Sort(kindNames)
-	unknown := false
+	hasUnknown := false
 	var found []string
 	var action *yaml.Node
 	for k := 0; k+1 < len(d.node.Content); k += 2 {
@@ -356,12 +356,12 @@ func (l *loader) kind(d *draft) {
 			found = append(found, key.Value)
 			action = d.node.Content[k+1]
 		default:
-			unknown = true
+			hasUnknown = true
 			d.c.report(key.Line, key.Value, "unknown key or kind of step"+strictyaml.Suggest(key.Value, slices.Concat(kindNames, stepKeys())))
 		}
 	}
 	switch {
-	case len(found) == 0 && !unknown:
+	case len(found) == 0 && !hasUnknown:
 		d.c.Errorf(d.node, "", "does nothing; add one of the kinds %s", strings.Join(kindNames, ", "))
 		return
 	case len(found) > 1:

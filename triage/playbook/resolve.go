@@ -277,32 +277,43 @@ func (u *unifier) call(call ast.CallExpr) *cel.Type {
 	name := call.FunctionName()
 	switch {
 	case slices.Contains(arithmetic[:], name) && len(args) == 2:
-		left, right := kinds[0], kinds[1]
-		if wantsDouble(left) && isType(right, cel.IntType) {
-			u.toDouble(args[1])
-			right = cel.DoubleType
-		} else if wantsDouble(right) && isType(left, cel.IntType) {
-			u.toDouble(args[0])
-			left = cel.DoubleType
-		}
-		switch {
-		case name == operators.Equals || name == operators.NotEquals:
+		common := u.unify(args[0], kinds[0], args[1], kinds[1])
+		if name == operators.Equals || name == operators.NotEquals {
 			return nil
-		case isType(left, cel.DoubleType) || isType(right, cel.DoubleType):
-			return cel.DoubleType
-		case isType(left, right):
-			return left
+		}
+		return common
+	case name == operators.Conditional:
+		return u.unify(args[1], kinds[1], args[2], kinds[2])
+	case name == operators.In && args[1].Kind() == ast.ListKind:
+		for _, item := range args[1].AsList().Elements() {
+			u.unify(args[0], kinds[0], item, u.walk(item))
 		}
 	case name == operators.Negate:
 		return kinds[0]
-	case name == operators.Conditional:
-		return kinds[1]
 	case name == operators.Index:
 		return elementType(kinds[0])
 	case name == "double":
 		return cel.DoubleType
 	case name == "int" || name == "size":
 		return cel.IntType
+	}
+	return nil
+}
+
+// unify makes the whole number of two operands a double where the other is
+// one, and returns the type that both then have, as far as it is known.
+func (u *unifier) unify(a ast.Expr, aType *cel.Type, b ast.Expr, bType *cel.Type) *cel.Type {
+	switch {
+	case wantsDouble(aType) && isType(bType, cel.IntType):
+		u.toDouble(b)
+		return cel.DoubleType
+	case wantsDouble(bType) && isType(aType, cel.IntType):
+		u.toDouble(a)
+		return cel.DoubleType
+	case isType(aType, cel.DoubleType) || isType(bType, cel.DoubleType):
+		return cel.DoubleType
+	case isType(aType, bType):
+		return aType
 	}
 	return nil
 }

@@ -61,28 +61,28 @@ func (r *references) addStep(id string) {
 // shape is what is known of a template's value before it is executed.
 type shape struct {
 	kind shapeKind
-	typ  reflect.Type // for typed
-	step string       // for stepVars and step
+	typ  reflect.Type // of a typedShape
+	step string       // id, of a stepShape or varsShape
 }
 
 type shapeKind int
 
 const (
-	unknown shapeKind = iota // found out when it is executed
-	root
-	inputs
-	services
-	steps
-	step
-	stepVars
-	typed
+	anyShape shapeKind = iota // found out when it is executed
+	rootShape
+	inputsShape
+	servicesShape
+	stepsShape
+	stepShape
+	varsShape
+	typedShape
 )
 
 // checkReferences reports every name of a template that Data or the scope does
 // not have, and notes the steps it refers to.
 func checkReferences(list *parse.ListNode, s *scope, refs *references, report func(parse.Node, string)) {
 	w := &walker{scope: s, refs: refs, report: report}
-	w.list(shape{kind: root}, list)
+	w.list(shape{kind: rootShape}, list)
 }
 
 type walker struct {
@@ -136,9 +136,9 @@ func (w *walker) branch(dot shape, n *parse.BranchNode, inner func(shape) shape)
 // element is the shape of what range walks over.
 func element(s shape) shape {
 	switch {
-	case s.kind == inputs || s.kind == services:
+	case s.kind == inputsShape || s.kind == servicesShape:
 		return typedAs(reflect.TypeFor[string]())
-	case s.kind == typed && (s.typ.Kind() == reflect.Map || s.typ.Kind() == reflect.Slice):
+	case s.kind == typedShape && (s.typ.Kind() == reflect.Map || s.typ.Kind() == reflect.Slice):
 		return typedAs(s.typ.Elem())
 	}
 	return shape{}
@@ -148,7 +148,7 @@ func typedAs(t reflect.Type) shape {
 	if t.Kind() == reflect.Interface {
 		return shape{}
 	}
-	return shape{kind: typed, typ: t}
+	return shape{kind: typedShape, typ: t}
 }
 
 func (w *walker) pipe(dot shape, p *parse.PipeNode) shape {
@@ -194,9 +194,9 @@ func (w *walker) argument(dot shape, n parse.Node) shape {
 		value = w.pipe(dot, n)
 	}
 	switch value.kind {
-	case root:
+	case rootShape:
 		w.report(n, "takes all that there is; write the field that is meant, as in {{ .Labels.job }}")
-	case steps:
+	case stepsShape:
 		w.report(n, ".Steps is no value; write the step that is meant, as in .Steps.<id>.Headline"+strictyaml.Suggest("", w.scope.stepNames()))
 	default:
 		return value
@@ -206,7 +206,7 @@ func (w *walker) argument(dot shape, n parse.Node) shape {
 
 func (w *walker) variable(name string) shape {
 	if name == "$" {
-		return shape{kind: root}
+		return shape{kind: rootShape}
 	}
 	for _, v := range slices.Backward(w.vars) {
 		if v.name == name {
@@ -236,38 +236,38 @@ var (
 
 func (w *walker) field(n parse.Node, of shape, name string) (shape, string) {
 	switch of.kind {
-	case root:
+	case rootShape:
 		return w.rootField(name)
-	case inputs:
+	case inputsShape:
 		if !slices.Contains(w.scope.inputs, name) {
 			return shape{}, unknownName("unknown input .Inputs."+name, name, w.scope.inputs, "add it under inputs")
 		}
 		return typedAs(reflect.TypeFor[string]()), ""
-	case services:
+	case servicesShape:
 		if !w.scope.anyService && !slices.Contains(w.scope.services, name) {
 			return shape{}, unknownName("unknown service .Services."+name, name, w.scope.services, "add it to services in the configuration")
 		}
 		return typedAs(reflect.TypeFor[string]()), ""
-	case steps:
+	case stepsShape:
 		id, known := w.scope.stepID(name)
 		if !known {
 			return shape{}, unknownName("unknown step .Steps."+name, name, w.scope.stepNames(), "")
 		}
 		w.refs.addStep(id)
-		return shape{kind: step, step: id}, ""
-	case step:
+		return shape{kind: stepShape, step: id}, ""
+	case stepShape:
 		if name == "Vars" {
-			return shape{kind: stepVars, step: of.step}, ""
+			return shape{kind: varsShape, step: of.step}, ""
 		}
 		f, found := stepType.FieldByName(name)
 		if !found {
 			return shape{}, unknownName(fmt.Sprintf("unknown field .%s of a step", name), name, structNames(stepType), "")
 		}
 		return typedAs(f.Type), ""
-	case stepVars:
+	case varsShape:
 		w.refs.vars = append(w.refs.vars, variableRef{of.step, name, func(problem string) { w.report(n, problem) }})
 		return shape{}, ""
-	case typed:
+	case typedShape:
 		return typedField(of.typ, name)
 	default:
 		return shape{}, ""
@@ -280,11 +280,11 @@ func (w *walker) rootField(name string) (shape, string) {
 	}
 	switch name {
 	case "Inputs":
-		return shape{kind: inputs}, ""
+		return shape{kind: inputsShape}, ""
 	case "Services":
-		return shape{kind: services}, ""
+		return shape{kind: servicesShape}, ""
 	case "Steps":
-		return shape{kind: steps}, ""
+		return shape{kind: stepsShape}, ""
 	}
 	if f, found := dataType.FieldByName(name); found {
 		return typedAs(f.Type), ""

@@ -26,8 +26,6 @@ type urlLanguage struct{}
 
 func (urlLanguage) funcs() template.FuncMap {
 	return template.FuncMap{
-		// Inert here: only that the refusal can be said in words.
-		"asRegex":      valueText,
 		"_url_service": urlService,
 		"_url_path":    urlPathValue,
 		"_url_query":   urlQueryValue,
