@@ -19,7 +19,8 @@ var pageFiles embed.FS
 
 // pageTemplates are parsed once; a test holds them to be right.
 func pageTemplates() *template.Template {
-	return template.Must(template.New("").ParseFS(pageFiles, "page/*.html"))
+	functions := template.FuncMap{"signed": signed}
+	return template.Must(template.New("").Funcs(functions).ParseFS(pageFiles, "page/*.html"))
 }
 
 // contentPolicy lets a page load nothing but its own style, script and
@@ -54,21 +55,30 @@ func (w *Workspace) routePages(r *mux.Router) {
 	r.HandleFunc("/", p.index).Methods(http.MethodGet)
 	r.HandleFunc("/c/{channel}", p.channel).Methods(http.MethodGet)
 	r.HandleFunc("/live", w.serveLive).Methods(http.MethodGet)
-	for _, asset := range []struct{ name, mediaType string }{
-		{"style.css", "text/css; charset=utf-8"},
-		{"live.js", "text/javascript; charset=utf-8"},
-		{"icon.svg", "image/svg+xml"},
-	} {
-		r.HandleFunc("/"+asset.name, func(rw http.ResponseWriter, _ *http.Request) {
-			data, err := pageFiles.ReadFile("page/" + asset.name)
-			if err != nil {
-				http.Error(rw, err.Error(), http.StatusInternalServerError)
-				return
-			}
-			rw.Header().Set("Content-Type", asset.mediaType)
-			rw.Header().Set("X-Content-Type-Options", "nosniff")
-			_, _ = rw.Write(data)
-		}).Methods(http.MethodGet)
+	assets := map[string]string{
+		"style.css": "text/css; charset=utf-8",
+		"live.js":   "text/javascript; charset=utf-8",
+		"icon.svg":  "image/svg+xml",
+	}
+	for _, sign := range signs {
+		assets["signs/"+sign.image+".svg"] = "image/svg+xml"
+	}
+	for name, mediaType := range assets {
+		r.HandleFunc("/"+name, asset(name, mediaType)).Methods(http.MethodGet)
+	}
+}
+
+// asset serves one of the page's own files.
+func asset(name, mediaType string) http.HandlerFunc {
+	return func(rw http.ResponseWriter, _ *http.Request) {
+		data, err := pageFiles.ReadFile("page/" + name)
+		if err != nil {
+			http.Error(rw, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		rw.Header().Set("Content-Type", mediaType)
+		rw.Header().Set("X-Content-Type-Options", "nosniff")
+		_, _ = rw.Write(data)
 	}
 }
 
