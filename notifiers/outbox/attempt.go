@@ -124,11 +124,7 @@ func (l *lane) sent(ctx context.Context, d *triage.Delivery, r notifiers.Receipt
 	case notifiers.Permanent:
 		return l.park(ctx, d, err)
 	case notifiers.Gone:
-		l.failures = 0
-		parked, err := l.Store.Gone(ctx, d)
-		l.metrics.orphans(l.name, parked)
-		l.logOf(d).Info("The message or its thread was deleted by somebody; nothing more is shown there")
-		return err
+		return l.gone(ctx, d)
 	case notifiers.Transient:
 		l.logOf(d).WithError(err).Warn("A delivery failed; its channel is tried again later")
 		l.backOff()
@@ -171,7 +167,11 @@ func (l *lane) looked(ctx context.Context, d *triage.Delivery, r notifiers.Recei
 	switch e.Reason {
 	case notifiers.RateLimited:
 		return l.pause(ctx, store.ActionLook, d, e)
-	case notifiers.Permanent, notifiers.Gone:
+	case notifiers.Gone:
+		l.looks = looks{}
+		l.metrics.result(d, metricName(e.Reason))
+		return l.gone(ctx, d)
+	case notifiers.Permanent: // it may not look
 		if l.looks.refused++; l.looks.refused < looksNeeded {
 			l.holdBack(l.LookInterval)
 			return nil
@@ -203,6 +203,14 @@ func (l *lane) park(ctx context.Context, d *triage.Delivery, cause error) error 
 	l.logOf(d).WithError(cause).Error("A delivery was given up")
 	parked, err := l.Store.Park(ctx, d, cause)
 	l.metrics.orphans(l.name, parked-1)
+	return err
+}
+
+func (l *lane) gone(ctx context.Context, d *triage.Delivery) error {
+	l.failures = 0 // the channel works
+	l.logOf(d).Info("The message or its thread was deleted by somebody; nothing more is shown there")
+	parked, err := l.Store.Gone(ctx, d)
+	l.metrics.orphans(l.name, parked)
 	return err
 }
 
