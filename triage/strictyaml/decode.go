@@ -165,8 +165,8 @@ func (d *decoder) decodeWhole(path string, node *yaml.Node, v reflect.Value, rep
 		}
 	default:
 		text := strings.TrimPrefix(err.Error(), "yaml: ")
-		if wanted := wants(v.Type()); wanted != "" && node.Kind == yaml.ScalarNode {
-			text = strconv.Quote(node.Value) + " is " + wanted
+		if isDuration(v.Type()) && node.Kind == yaml.ScalarNode {
+			text = strconv.Quote(node.Value) + " is " + wants(v.Type())
 		}
 		d.report(node, path, text)
 	}
@@ -196,8 +196,7 @@ func (d *decoder) typeProblem(path string, node *yaml.Node, t reflect.Type, text
 // wants ends "x is …" for a value that is not of type t; "" when nothing
 // better is known than yaml's own words.
 func wants(t reflect.Type) string {
-	switch t.String() {
-	case "time.Duration", "model.Duration":
+	if isDuration(t) {
 		return "no duration; write 30s, 5m or 2h"
 	}
 	switch t.Kind() {
@@ -213,6 +212,12 @@ func wants(t reflect.Type) string {
 		return "no text"
 	}
 	return ""
+}
+
+// isDuration says whether t is one of the duration types in use, whose own
+// errors do not say what to write.
+func isDuration(t reflect.Type) bool {
+	return t.String() == "time.Duration" || t.String() == "model.Duration"
 }
 
 // plainTypes translates yaml's message about a value deep within another, of

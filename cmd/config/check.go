@@ -1,0 +1,369 @@
+package config
+
+// What must hold between and within the values of a configuration.
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	promconfig "github.com/prometheus/common/config"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/exporter-toolkit/web"
+	"go.yaml.in/yaml/v3"
+
+	"triagebot/triage/strictyaml"
+)
+
+// checker gathers what is wrong with one file.
+type checker struct {
+	file     string
+	dir      string // of the file
+	root     *yaml.Node
+	problems strictyaml.Problems
+	skip     []string // keys that are known to be wrong, with all below them
+}
+
+// given says whether the file has a key.
+func (k *checker) given(path string) bool {
+	found := false
+	k.walk(path[:strings.LastIndexByte(path, '.')], func(full, _ string, _ *yaml.Node) {
+		found = found || full == path
+	})
+	return found
+}
+
+// addf reports a problem with the value at path, unless it is known to be wrong.
+func (k *checker) addf(path, format string, args ...any) {
+	for _, wrong := range k.skip {
+		if rest, ok := strings.CutPrefix(path, wrong); ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
+			return
+		}
+	}
+	k.problems = append(k.problems, strictyaml.Problem{
+		File: k.file, Line: strictyaml.Line(k.root, path), Key: path, Text: fmt.Sprintf(format, args...),
+	})
+}
+
+// walk calls f for every key below path, with its path and value.
+func (k *checker) walk(path string, f func(full, key string, value *yaml.Node)) {
+	var below func(n *yaml.Node, at string)
+	below = func(n *yaml.Node, at string) {
+		switch n.Kind {
+		case yaml.MappingNode:
+			for i := 0; i+1 < len(n.Content); i += 2 {
+				full := strictyaml.Join(at, n.Content[i].Value)
+				if strings.HasPrefix(full, path+".") || strings.HasPrefix(full, path+"[") {
+					f(full, n.Content[i].Value, n.Content[i+1])
+				}
+				below(n.Content[i+1], full)
+			}
+		case yaml.SequenceNode:
+			for i, item := range n.Content {
+				below(item, at+"["+strconv.Itoa(i)+"]")
+			}
+		}
+	}
+	below(k.root, "")
+}
+
+// resolve makes paths absolute or relative to the working folder, and reads
+// secrets.
+func (k *checker) resolve(c *Config) {
+	if c.Storage.SQLite != nil {
+		c.Storage.SQLite.Path = promconfig.JoinDir(k.dir, c.Storage.SQLite.Path)
+	}
+	for _, path := range []*string{&c.Evidence.Dir, &c.Server.WebConfigFile, &c.Slack.Local.Journal} {
+		*path = promconfig.JoinDir(k.dir, *path)
+	}
+	for i := range c.Playbooks.Files {
+		c.Playbooks.Files[i] = promconfig.JoinDir(k.dir, c.Playbooks.Files[i])
+	}
+	for i, w := range c.Webhooks {
+		if w.URL != "" && w.URLFile != "" {
+			k.addf(fmt.Sprintf("webhooks[%d].url_file", i), "stands beside url; keep one of the two")
+		}
+	}
+	for _, s := range c.secretSources() {
+		k.read(s)
+	}
+}
+
+func (k *checker) check(c *Config) {
+	k.server(&c.Server)
+	k.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	k.oneOf("log.format", c.Log.Format, "logfmt", "json")
+	k.storage(c)
+	k.alertmanagers(c.Alertmanagers)
+	if c.Prometheus.URL == "" {
+		k.addf("prometheus.url", "is missing; write the base URL of Prometheus, such as http://127.0.0.1:9090")
+	}
+	k.datasource("prometheus", &c.Prometheus)
+	for _, name := range slices.Sorted(maps.Keys(c.Datasources)) {
+		d := c.Datasources[name]
+		path := "datasources." + name
+		k.name(path, name)
+		if name == "prometheus" {
+			k.addf(path, "is the name of the one under prometheus; choose another")
+		}
+		k.required(path+".url", d.URL)
+		k.datasource(path, &d)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
+		s := c.Services[name]
+		path := "services." + name
+		k.name(path, name)
+		k.required(path+".url", s.URL)
+		k.url(path+".url", s.URL)
+		k.httpConfig(path, s.HTTPConfig)
+	}
+	for i, glob := range c.Playbooks.Files {
+		path := fmt.Sprintf("playbooks.files[%d]", i)
+		switch files, err := filepath.Glob(glob); {
+		case err != nil:
+			k.addf(path, "%q is no glob: %v", glob, err)
+		case len(files) == 0:
+			k.addf(path, "no file matches %s", glob)
+		}
+	}
+	k.positive("incidents.reopen_within", c.Incidents.ReopenWithin)
+	k.positive("incidents.alert_ttl", c.Incidents.AlertTTL)
+	k.positive("incidents.rerun_after", c.Incidents.RerunAfter)
+	k.positive("incidents.edit_every", c.Incidents.EditEvery)
+	k.oneOf("incidents.replies", c.Incidents.Replies, RepliesAll, RepliesAbnormal)
+	k.slack(&c.Slack)
+	k.webhooks(c.Webhooks)
+	k.routes(c)
+}
+
+func (k *checker) server(s *Server) {
+	k.listen("server.listen", s.Listen)
+	k.url("server.external_url", s.ExternalURL)
+	if s.WebConfigFile != "" {
+		if _, err := readFile(s.WebConfigFile); err != nil {
+			k.addf("server.web_config_file", "%v", err)
+		} else if err := web.Validate(s.WebConfigFile); err != nil {
+			k.addf("server.web_config_file", "%s: %v", s.WebConfigFile, err)
+		}
+	}
+	if s.MaxBody < 1<<10 || s.MaxBody > 64<<20 {
+		k.addf("server.max_body", "%s is out of bounds; it must be from 1KiB to 64MiB", s.MaxBody)
+	}
+	k.within("server.max_concurrent", s.MaxConcurrent, 1, 10000)
+	k.positive("server.read_timeout", s.ReadTimeout)
+	k.positive("server.write_timeout", s.WriteTimeout)
+	k.positive("server.evidence_link_ttl", s.EvidenceLinkTTL)
+	if b := s.Auth.Basic; b != nil {
+		k.required("server.auth.basic.username", b.Username)
+	}
+}
+
+func (k *checker) storage(c *Config) {
+	if c.Storage.SQLite != nil && c.Storage.Postgres != nil {
+		k.addf("storage.postgres", "stands beside sqlite; keep one of the two")
+	}
+	if p := c.Storage.Postgres; p != nil && p.URL != "" {
+		if _, err := pgx.ParseConfig(string(p.URL)); err != nil {
+			// The error's own text may quote the URL.
+			k.addf("storage.postgres", "the URL cannot be read; write postgres://user:password@host:5432/database")
+		}
+	}
+	k.within("storage.max_backlog", c.Storage.MaxBacklog, 1, 10_000_000)
+	if c.Evidence.Dir != "" && c.Evidence.BucketURL != "" {
+		k.addf("evidence.bucket_url", "stands beside dir; keep one of the two")
+	}
+	if u := c.Evidence.BucketURL; u != "" {
+		if parsed, err := url.Parse(u); err != nil || parsed.Scheme != "s3" || parsed.Host == "" {
+			k.addf("evidence.bucket_url", "must be the URL of an S3-compatible bucket, such as s3://triage-evidence?region=eu-central-1")
+		}
+	}
+}
+
+func (k *checker) alertmanagers(ams []Alertmanager) {
+	seen := map[string]bool{}
+	for i := range ams {
+		a := &ams[i]
+		path := fmt.Sprintf("alertmanagers[%d]", i)
+		k.unique(path+".name", a.Name, seen)
+		k.required(path+".url", a.URL)
+		k.url(path+".url", a.URL)
+		if a.ExternalURL != a.URL {
+			k.url(path+".external_url", a.ExternalURL)
+		}
+		k.httpConfig(path, a.HTTPConfig)
+	}
+}
+
+func (k *checker) datasource(path string, d *Datasource) {
+	k.url(path+".url", d.URL)
+	if d.ExternalURL != d.URL {
+		k.url(path+".external_url", d.ExternalURL)
+	}
+	k.httpConfig(path, d.HTTPConfig)
+	k.within(path+".max_concurrent", d.MaxConcurrent, 1, 1000)
+}
+
+func (k *checker) slack(s *Slack) {
+	k.positive("slack.timeout", s.Timeout)
+	if s.FallbackChannel != "" {
+		k.channel("slack.fallback_channel", s.FallbackChannel)
+	}
+	k.listen("slack.local.listen", s.Local.Listen)
+	if host, _, ok := splitListen(s.Local.Listen); ok && !isLoopback(host) {
+		k.addf("slack.local.listen", "%q is not on loopback; the local channel knows no password, so write 127.0.0.1:9096", s.Local.Listen)
+	}
+}
+
+func (k *checker) webhooks(webhooks []Webhook) {
+	seen := map[string]bool{}
+	for i := range webhooks {
+		w := &webhooks[i]
+		path := fmt.Sprintf("webhooks[%d]", i)
+		if w.Name == NotifierSlack {
+			k.addf(path+".name", "%q is the name of the Slack notifier; choose another", w.Name)
+		}
+		k.unique(path+".name", w.Name, seen)
+		switch {
+		case w.URL == "" && w.URLFile == "":
+			k.addf(path+".url", "is missing; write url, or url_file with a file that holds it")
+		case w.URL != "" && !isWebURL(string(w.URL)):
+			k.addf(path+".url", "must be a URL that begins with http:// or https:// and holds no password")
+		}
+		k.httpConfig(path, w.HTTPConfig)
+	}
+}
+
+func (k *checker) routes(c *Config) {
+	notifiers := []string{NotifierSlack}
+	for _, w := range c.Webhooks {
+		if w.Name != "" {
+			notifiers = append(notifiers, w.Name)
+		}
+	}
+	for i := range c.Routes {
+		r := &c.Routes[i]
+		path := fmt.Sprintf("routes[%d]", i)
+		for j, text := range r.Match {
+			m, err := parseMatchers(text)
+			switch {
+			case err != nil:
+				k.addf(fmt.Sprintf("%s.match[%d]", path, j), "%v; write a matcher such as severity=\"critical\"", err)
+			case len(m) == 0:
+				k.addf(fmt.Sprintf("%s.match[%d]", path, j), "is empty; write a matcher such as severity=\"critical\"")
+			}
+			r.matchers = append(r.matchers, m...)
+		}
+		switch {
+		case r.Notifier == "":
+			k.addf(path+".notifier", "is missing; known are %s", strings.Join(notifiers, ", "))
+		case !slices.Contains(notifiers, r.Notifier):
+			k.addf(path+".notifier", "no notifier %q is configured%s", r.Notifier, strictyaml.Suggest(r.Notifier, notifiers))
+		case r.Notifier == NotifierSlack && r.Channel == "":
+			k.addf(path+".channel", "is missing; write a channel's name, such as '#incidents', or its id")
+		case r.Notifier == NotifierSlack:
+			k.channel(path+".channel", r.Channel)
+		case r.Channel != "":
+			k.addf(path+".channel", "webhooks have no channels; remove it")
+		}
+		if r.Replies != "" {
+			k.oneOf(path+".replies", r.Replies, RepliesAll, RepliesAbnormal)
+		}
+		if len(r.Match) == 0 && i < len(c.Routes)-1 {
+			k.addf(path+".match", "is missing, so that the routes after it are never reached; write matchers, or make it the last")
+		}
+	}
+	if n := len(c.Routes); n == 0 || len(c.Routes[n-1].Match) > 0 {
+		k.addf("routes", "no default: incidents that match none would be shown nowhere; add as the last route, without a match: - {notifier: slack, channel: '#incidents'}")
+	}
+}
+
+func (k *checker) oneOf(path, value string, allowed ...string) {
+	if !slices.Contains(allowed, value) {
+		k.addf(path, "%q is not known; it must be one of %s", value, strings.Join(allowed, ", "))
+	}
+}
+
+func (k *checker) required(path, value string) {
+	if value == "" {
+		k.addf(path, "is missing")
+	}
+}
+
+func (k *checker) unique(path, name string, seen map[string]bool) {
+	switch {
+	case name == "":
+		k.addf(path, "is missing")
+	case seen[name]:
+		k.addf(path, "the name %q is taken; choose another", name)
+	}
+	seen[name] = true
+}
+
+func (k *checker) positive(path string, d model.Duration) {
+	if d <= 0 {
+		k.addf(path, "must be longer than 0")
+	}
+}
+
+func (k *checker) within(path string, n, least, most int) {
+	if n < least || n > most {
+		k.addf(path, "%d is out of bounds; it must be from %d to %d", n, least, most)
+	}
+}
+
+var namePattern = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+
+// name checks a name that playbooks use in templates.
+func (k *checker) name(path, name string) {
+	if !namePattern.MatchString(name) {
+		k.addf(path, "%q cannot be used as a name in playbooks; write letters, digits and underscores", name)
+	}
+}
+
+// channelPattern are a channel's name and its id.
+var channelPattern = regexp.MustCompile(`^(#[^\s#@,]{1,80}|[CGD][A-Z0-9]{6,20})$`)
+
+func (k *checker) channel(path, channel string) {
+	if !channelPattern.MatchString(channel) {
+		k.addf(path, "%q is no channel; write its name with #, in quotes ('#incidents'), or its id (C0123456789)", channel)
+	}
+}
+
+func (k *checker) url(path, u string) {
+	if u != "" && !isWebURL(u) {
+		k.addf(path, "must be a URL that begins with http:// or https:// and holds no password; credentials belong into http_config")
+	}
+}
+
+// isWebURL says whether u is an absolute URL without credentials.
+func isWebURL(u string) bool {
+	parsed, err := url.Parse(u)
+	return err == nil && (parsed.Scheme == "http" || parsed.Scheme == "https") && parsed.Hostname() != "" && parsed.User == nil
+}
+
+func (k *checker) listen(path, address string) {
+	if _, _, ok := splitListen(address); !ok {
+		k.addf(path, "%q is no address to listen on; write :9095 or 127.0.0.1:9095", address)
+	}
+}
+
+func splitListen(address string) (host, port string, ok bool) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", "", false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return host, port, err == nil && !strings.ContainsAny(host, "/ ")
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
