@@ -52,6 +52,13 @@ func (c Credentials) check(r *http.Request) verdict {
 	return missing
 }
 
+// Required says whether senders must show anything at all.
+func (c Credentials) Required() bool { return c != Credentials{} }
+
+// Shown says whether a request shows what is required; always when nothing is.
+// Other pages of the server use it that are behind the same authentication.
+func (c Credentials) Shown(r *http.Request) bool { return c.check(r) == allowed }
+
 // challenge is the WWW-Authenticate header's values.
 func (c Credentials) challenge() []string {
 	var schemes []string

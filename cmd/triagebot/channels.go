@@ -1,0 +1,183 @@
+// The notifiers and the outbox that feeds them; and, without a Slack token,
+// the local channel.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-openapi/strfmt"
+	amclient "github.com/prometheus/alertmanager/api/v2/client"
+	promconfig "github.com/prometheus/common/config"
+
+	httptransport "github.com/go-openapi/runtime/client"
+
+	"triagebot/cmd/config"
+	"triagebot/notifiers"
+	"triagebot/notifiers/outbox"
+	"triagebot/notifiers/slack"
+	"triagebot/notifiers/slack/slacklocal"
+	"triagebot/notifiers/webhook"
+	"triagebot/triage/incident"
+	"triagebot/triage/store"
+)
+
+// channels are the ways out of the program.
+type channels struct {
+	slack     *slack.Notifier
+	local     *localChannel // nil when a Slack token is configured
+	outbox    *outbox.Outbox
+	notifiers map[string]notifiers.Notifier
+	pace      map[string]store.Pace
+}
+
+func (a *app) openChannels(context.Context) error {
+	a.notifiers, a.pace = map[string]notifiers.Notifier{}, map[string]store.Pace{}
+	opts := slack.Options{
+		Token: string(a.cfg.Slack.Token), APIURL: a.cfg.Slack.APIURL, FallbackChannel: a.cfg.Slack.FallbackChannel,
+		HTTPClient: &http.Client{Timeout: time.Duration(a.cfg.Slack.Timeout)},
+		Open:       a.bundles.Open, Log: a.log, Registerer: a.registry,
+	}
+	if opts.Token == "" {
+		local, err := newLocalChannel(a.cfg.Slack.Local.Listen, a.cfg.Slack.Local.Journal, slackChannels(a.cfg))
+		if err != nil {
+			return err
+		}
+		a.local = local
+		opts.Token, opts.APIURL = localToken, local.url()+"/api/"
+	} else {
+		a.pace[config.NotifierSlack] = outbox.SlackPace()
+	}
+	var err error
+	if a.slack, err = slack.New(opts); err != nil {
+		return err
+	}
+	a.notifiers[config.NotifierSlack] = a.slack
+	for _, w := range a.cfg.Webhooks {
+		opts := webhook.Options{Name: w.Name, URL: string(w.URL), HTTPClient: *w.HTTPConfig, Timeout: time.Duration(w.Timeout)}
+		if w.URLFile != "" {
+			opts.URL, opts.URLFile = "", w.URLFile
+		}
+		if a.notifiers[w.Name], err = webhook.New(opts); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// slackChannels are the channels that routes name, for the local channel to have.
+func slackChannels(cfg *config.Config) (names []string) {
+	for _, r := range cfg.Routes {
+		if r.Notifier == config.NotifierSlack {
+			names = append(names, strings.TrimPrefix(r.Channel, "#"))
+		}
+	}
+	if f := cfg.Slack.FallbackChannel; f != "" {
+		names = append(names, strings.TrimPrefix(f, "#"))
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func (a *app) openOutbox(replica string) (err error) {
+	owner := replica
+	if a.cfg.Storage.Postgres == nil {
+		owner = "sqlite" // the file's lock admits one process: it gets its lanes back at once
+	}
+	a.outbox, err = outbox.New(outbox.Options{
+		Store: a.db, Notifiers: a.notifiers, Owner: owner, Pace: a.pace, Log: a.log, Registerer: a.registry,
+	})
+	return err
+}
+
+func (a *app) closeChannels() error {
+	if a.local == nil {
+		return nil
+	}
+	return a.local.close()
+}
+
+// listers are the configured Alertmanagers, to ask which alerts they have, and
+// how often. All of them are asked or none, for an incident is over only when
+// nobody has its alerts any more.
+func (a *app) listers() (listers map[string]incident.Lister, every time.Duration, err error) {
+	listers = map[string]incident.Lister{}
+	for _, am := range a.cfg.Alertmanagers {
+		if am.PollInterval == 0 {
+			return nil, 0, nil
+		}
+		every = max(every, time.Duration(am.PollInterval))
+		client, err := promconfig.NewClientFromConfig(*am.HTTPConfig, "alertmanager "+am.Name)
+		if err != nil {
+			return nil, 0, fmt.Errorf("alertmanager %s: %w", am.Name, err)
+		}
+		client.Timeout = 10 * time.Second
+		u, err := url.Parse(am.URL)
+		if err != nil {
+			return nil, 0, fmt.Errorf("alertmanager %s: %w", am.Name, err)
+		}
+		transport := httptransport.NewWithClient(u.Host, apiPath(u), []string{u.Scheme}, client)
+		listers[am.Name] = incident.AlertmanagerAPI{Client: amclient.New(transport, strfmt.Default)}
+	}
+	return listers, every, nil
+}
+
+func apiPath(u *url.URL) string { return u.JoinPath("/api/v2").Path }
+
+// localToken is what the Slack notifier shows the local channel. It is no
+// secret: the channel listens on loopback and guards nothing.
+const localToken = "xoxb-local"
+
+// localChannel is the Slack workspace inside the process.
+type localChannel struct {
+	workspace *slacklocal.Workspace
+	listener  net.Listener
+}
+
+func newLocalChannel(listen, journal string, names []string) (*localChannel, error) {
+	listener, err := slacklocal.ListenLocal(listen)
+	if err != nil {
+		return nil, fmt.Errorf("slack.local.listen: %w", err)
+	}
+	workspace, err := slacklocal.New(slacklocal.Options{Journal: journal, Channels: names, Token: localToken})
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	return &localChannel{workspace, listener}, nil
+}
+
+func (l *localChannel) url() string { return "http://" + l.listener.Addr().String() }
+
+// run serves the workspace until ctx ends.
+func (l *localChannel) run(ctx context.Context) error {
+	server := &http.Server{Handler: l.workspace.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: idleTimeout}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(l.listener) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("local channel: %w", err)
+	case <-ctx.Done():
+	}
+	err := l.workspace.Close() // ends the live pages, so that Shutdown has nothing to wait for
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	err = errors.Join(err, server.Shutdown(drain))
+	<-failed
+	return err
+}
+
+func (l *localChannel) close() error {
+	err := l.listener.Close()
+	if errors.Is(err, net.ErrClosed) {
+		err = nil
+	}
+	return errors.Join(err, l.workspace.Close())
+}

@@ -1,0 +1,140 @@
+// The HTTP server: the webhook, the evidence, and what the Prometheus family
+// of programs serves about itself.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gorilla/mux"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/exporter-toolkit/web"
+
+	"triagebot/triage/evidence"
+	"triagebot/triage/receive"
+)
+
+const (
+	idleTimeout   = 2 * time.Minute
+	drainTimeout  = 10 * time.Second // for requests under way at the end
+	readyTimeout  = 2 * time.Second
+	maxHeaderSize = 64 << 10
+)
+
+// routes are all pages of the server.
+func (a *app) routes() (http.Handler, error) {
+	r := mux.NewRouter()
+	auth := func() receive.Credentials { return a.live.get().credentials }
+	receive.NewHandler(receive.Options{
+		Ingester: a.committer, Auth: auth,
+		MaxBody: int64(a.cfg.Server.MaxBody), MaxConcurrent: a.cfg.Server.MaxConcurrent,
+		Log: a.log, Registerer: a.registry,
+	}).Register(r)
+	files, err := evidence.NewHandler(evidence.HandlerOptions{
+		Store: a.bundles, Signer: a.signer, Log: a.log,
+		// Without credentials to show, only a signed link opens evidence.
+		Authorized: func(r *http.Request) bool { return auth().Required() && auth().Shown(r) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	files.Register(r)
+	r.Handle("/metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry})).Methods(http.MethodGet)
+	r.HandleFunc("/-/healthy", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "triagebot is healthy.") }).Methods(http.MethodGet, http.MethodHead)
+	r.HandleFunc("/-/ready", a.serveReady).Methods(http.MethodGet, http.MethodHead)
+	r.HandleFunc("/-/reload", func(w http.ResponseWriter, r *http.Request) {
+		if !auth().Shown(r) {
+			http.Error(w, "Show the credentials that the webhook asks for.", http.StatusUnauthorized)
+			return
+		}
+		if err := a.reload(); err != nil {
+			http.Error(w, "The old configuration goes on:\n"+err.Error(), http.StatusInternalServerError)
+			return
+		}
+		fmt.Fprintln(w, "Reloaded.")
+	}).Methods(http.MethodPost, http.MethodPut)
+	r.HandleFunc("/", a.serveFront).Methods(http.MethodGet, http.MethodHead)
+	return r, nil
+}
+
+// serveReady says whether notifications can be taken. Slack being away is a
+// warning: what is owed to it waits in the outbox.
+func (a *app) serveReady(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+	defer cancel()
+	if err := a.db.Ping(ctx); err != nil {
+		a.log.WithError(err).Warn("not ready: the database does not take writes")
+		http.Error(w, "Not ready: the database does not take writes.", http.StatusServiceUnavailable)
+		return
+	}
+	fmt.Fprintln(w, "triagebot is ready.")
+	if err := a.slack.Check(ctx); err != nil {
+		fmt.Fprintf(w, "Warning: %v; messages wait in the outbox.\n", err)
+	}
+}
+
+// serveFront tells whoever opens the address in a browser where they are.
+func (a *app) serveFront(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	fmt.Fprintf(w, `triagebot
+
+  POST %-16s Alertmanager's webhook
+  GET  %-16s self-metrics
+  GET  %-16s is the process alive
+  GET  %-16s can it take notifications
+  POST %-16s read the configuration again
+`, receive.Path, "/metrics", "/-/healthy", "/-/ready", "/-/reload")
+	if a.local != nil {
+		fmt.Fprintf(w, "\nNo Slack token is configured; the local channel is at %s\n", a.local.url())
+	}
+}
+
+// serveHTTP serves until ctx ends, then lets the requests under way end.
+func (a *app) serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler) error {
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Duration(a.cfg.Server.ReadTimeout),
+		WriteTimeout:      time.Duration(a.cfg.Server.WriteTimeout),
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderSize,
+	}
+	failed := make(chan error, 1)
+	go func() {
+		failed <- web.Serve(listener, server, &web.FlagConfig{WebConfigFile: &a.cfg.Server.WebConfigFile}, a.slog)
+	}()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), err)
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	err := server.Shutdown(drain)
+	if served := <-failed; err == nil && !errors.Is(served, http.ErrServerClosed) {
+		err = served
+	}
+	return err
+}
+
+// listenURL is how people reach a listener on this machine.
+func listenURL(l net.Listener, secure bool) string {
+	scheme := "http"
+	if secure {
+		scheme = "https"
+	}
+	host, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		return scheme + "://" + l.Addr().String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return scheme + "://" + strings.TrimSuffix(net.JoinHostPort(host, port), ":")
+}
