@@ -5,6 +5,7 @@
 (() => {
   const status = document.getElementById("live");
   const paged = new URLSearchParams(location.search).has("before");
+  const inChannel = location.pathname.startsWith("/c/");
   let fetching = false;
   let again = false;
 
@@ -68,7 +69,11 @@
     }
   }
 
-  function live() { status.textContent = paged ? "Live, older messages" : "Live, the newest first"; status.className = "ok"; }
+  function live() {
+    const what = !inChannel ? "Live" : paged ? "Live, older messages" : "Live, the newest first";
+    if (status.textContent !== what) status.textContent = what; // said once, not at each change
+    status.className = "ok";
+  }
   function lost() { status.textContent = "Connection lost, trying again"; status.className = "lost"; }
 
   const events = new EventSource("/live");
