@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -59,7 +60,8 @@ func (x *execution) redact(f *triage.Finding) {
 }
 
 // redactVars masks the texts among a step's variables and bounds them: later
-// steps' conditions see what is kept.
+// steps' conditions see what is kept. Numbers that JSON has no word for are
+// dropped; a condition on one says that it is missing.
 func redactVars(vars map[string]any, redact func(string) string) map[string]any {
 	const maxText = 64 << 10
 	out := make(map[string]any, len(vars))
@@ -69,6 +71,9 @@ func redactVars(vars map[string]any, redact func(string) string) map[string]any 
 				text = strings.ToValidUTF8(text[:maxText], "")
 			}
 			v = redact(text)
+		}
+		if number, is := v.(float64); is && (math.IsNaN(number) || math.IsInf(number, 0)) {
+			continue
 		}
 		out[name] = v
 	}

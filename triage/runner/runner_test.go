@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -290,6 +291,20 @@ func TestAFailingStepIsAnUnknownFindingAndTheRestGoOn(t *testing.T) {
 		}
 		if parent, _ := w.deliveries(); !strings.HasPrefix(parent.Conclusion, "No check could tell anything.") {
 			t.Errorf("conclusion %q", parent.Conclusion)
+		}
+	})
+}
+
+func TestANumberThatJSONCannotHoldCostsNothing(t *testing.T) {
+	each(t, fourSteps, func(w *world) {
+		w.probe.do["second"] = func(context.Context, int) (*playbook.Outcome, error) { return value(math.Inf(1)), nil }
+		run := w.open()
+		w.execute(run)
+		want := map[string]triage.StepState{
+			"first": triage.StepNormal, "second": triage.StepNormal, "only-if": triage.StepSkipped, "after": triage.StepUnknown,
+		}
+		if diff := cmp.Diff(want, w.states(run)); diff != "" {
+			t.Errorf("states (-want +got):\n%s", diff)
 		}
 	})
 }
