@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -468,7 +469,7 @@ func TestHostileLabelsStayInsideTheirQuotes(t *testing.T) {
 		if !strings.HasPrefix(asked, `latency{route="`) || !strings.HasSuffix(asked, `"} @ 2026-11-24T04:05:00Z`) || strings.Contains(asked, `e="}`) {
 			t.Errorf("%q asked %q", hostile, asked)
 		}
-		if name := out.Rows[0].Name; strings.ContainsAny(name, "\n\u202E\xff") {
+		if name := out.Rows[0].Name; strings.ContainsAny(name, "\n\u202E") || !utf8.ValidString(name) {
 			t.Errorf("%q is shown as %q", hostile, name)
 		}
 	}

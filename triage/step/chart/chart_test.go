@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,7 +69,7 @@ func samples() map[string]Chart {
 		for i := 40; i < 80; i++ {
 			p[i].V = math.NaN()
 		}
-		c.Series[0].Points = append(p[:120:120], p[150:]...)
+		c.Series[0].Points = slices.Delete(p, 120, 150)
 		c.Series[0].Baseline = nil
 	})
 	edit("huge", func(c *Chart) {

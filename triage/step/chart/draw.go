@@ -103,12 +103,14 @@ func (c Chart) PNG() ([]byte, error) {
 
 // header is the title, with a bar in the verdict's colour, and the dates.
 func (d *canvas) header() {
-	color := faint
+	var color charts.Color
 	switch d.Verdict {
 	case triage.VerdictAbnormal:
 		color = red
 	case triage.VerdictNormal:
 		color = green
+	default:
+		color = faint
 	}
 	d.p.FilledRect(0, 0, 8, d.height, color, color, 0)
 	dates := d.dates()

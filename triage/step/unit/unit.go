@@ -42,18 +42,14 @@ func (u Unit) Format(v float64) string {
 // power of ten, or of two for bytes, or what clocks are divided in for times
 // of a minute and more. raw is positive.
 func (u Unit) Step(raw float64) float64 {
-	switch u {
-	case Bytes:
-		if raw > 1 {
-			return math.Exp2(math.Ceil(math.Log2(raw)))
-		}
-	case Millis:
-		if raw > 5000 {
-			return Seconds.Step(raw/1000) * 1000
-		}
-	case Seconds:
+	switch {
+	case u == Bytes && raw > 1:
+		return math.Exp2(math.Ceil(math.Log2(raw)))
+	case u == Millis && raw > 5000:
+		return Seconds.Step(raw/1000) * 1000
+	case u == Seconds && raw > 5:
 		for _, s := range []float64{10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400} {
-			if raw > 5 && raw <= s {
+			if raw <= s {
 				return s
 			}
 		}
