@@ -212,6 +212,10 @@ func (k *checker) datasource(path string, d *Datasource) {
 
 func (k *checker) slack(s *Slack) {
 	k.positive("slack.timeout", s.Timeout)
+	k.url("slack.api_url", s.APIURL)
+	if s.APIURL != "" && !strings.HasSuffix(s.APIURL, "/") {
+		k.addf("slack.api_url", "must end in a slash, as https://slack.com/api/ does")
+	}
 	if s.FallbackChannel != "" {
 		k.channel("slack.fallback_channel", s.FallbackChannel)
 	}

@@ -190,7 +190,7 @@ func readFile(path string) ([]byte, error) {
 		return nil, fmt.Errorf("the file %s does not exist", path)
 	case err != nil:
 		return nil, fmt.Errorf("the file %s cannot be read: %w", path, errors.Unwrap(err))
-	case !info.Mode().IsRegular() && info.Mode()&fs.ModeNamedPipe == 0:
+	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%s is not a file", path)
 	case info.Size() > maxFile:
 		return nil, fmt.Errorf("the file %s is over %d bytes", path, maxFile)
