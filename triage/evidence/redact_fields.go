@@ -33,12 +33,12 @@ func findFields(text []byte, add func(span)) {
 		if n == 0 {
 			continue
 		}
-		f, ok := fieldBefore(text, i)
-		if ok {
+		end := i + n
+		if f, ok := fieldBefore(text, i); ok {
 			f.colon = text[i] == ':' && n == 1
-			findValue(text, i+n, f, add)
+			end = max(end, findValue(text, i+n, f, add))
 		}
-		i += n - 1
+		i = end - 1 // never twice over a value, or hostile text would take for ever
 	}
 }
 
@@ -159,8 +159,9 @@ var tellingNames = [...]struct {
 	{"signature", "signature", false},
 }
 
-// findValue finds where the value that begins at i ends, and adds it.
-func findValue(text []byte, i int, f field, add func(span)) {
+// findValue finds where the value that begins at i ends, adds it, and returns
+// where to go on.
+func findValue(text []byte, i int, f field, add func(span)) int {
 	switch {
 	case f.quote != 0:
 		i = skipSpace(text, i, " \t\r\n")
@@ -168,55 +169,55 @@ func findValue(text []byte, i int, f field, add func(span)) {
 		i = skipSpace(text, i, " \t")
 	}
 	if i >= len(text) {
-		return
+		return i
 	}
 	lineStart := f.quote == 0 && f.colon && atLineStart(text, f.name)
 	if lineStart && f.header {
-		addBare(text, i, lineEnd(text, i), f, add)
-		return
+		return addBare(text, i, lineEnd(text, i), f, add)
 	}
 	if q, level, start := openQuote(text, i); q != 0 {
-		end := closeQuote(text, start, q, level)
-		addBare(text, start, end, f, add)
-		return
+		return addBare(text, start, closeQuote(text, start, q, level), f, add)
 	}
 	c := text[i]
 	switch {
 	case c == '[' || c == '{' && (f.quote != 0 || f.colon):
-		findNested(text, i, f, add)
+		return findNested(text, i, f, add)
 	case f.quote == '"' && f.colon && (c == '-' || c >= '0' && c <= '9'):
 		end := i
 		for end < len(text) && (isAlnum(text[end]) || bytes.IndexByte([]byte("+-."), text[end]) >= 0) {
 			end++
 		}
 		add(span{start: i, end: end, rule: f.rule, quote: strings.Repeat(`\`, f.level) + `"`})
+		return end
 	case lineStart:
-		addBare(text, i, lineEnd(text, i), f, add)
+		return addBare(text, i, lineEnd(text, i), f, add)
 	case f.quote == 0 && f.colon && f.name > 0 && isQuote(text[f.name-1]):
 		// A whole header in quotes: 'Cookie: a=b'.
 		level := 0
 		for k := f.name - 2; k >= 0 && text[k] == '\\'; k-- {
 			level++
 		}
-		addBare(text, i, closeQuote(text, i, text[f.name-1], level), f, add)
+		return addBare(text, i, closeQuote(text, i, text[f.name-1], level), f, add)
 	case f.header && f.rule == "cookie":
 		end := i
 		for end < len(text) && text[end] != '\n' && text[end] != '\r' && text[end] != '\\' && !isQuote(text[end]) {
 			end++
 		}
-		addBare(text, i, end, f, add)
+		return addBare(text, i, end, f, add)
 	default:
 		end := wordEnd(text, i)
 		if isScheme(text[i:end]) {
 			end = wordEnd(text, skipSpace(text, end, " \t"))
 		}
-		addBare(text, i, end, f, add)
+		return addBare(text, i, end, f, add)
 	}
 }
 
-// addBare adds the value from start to end, without the spaces around it and
-// an authorization scheme before it.
-func addBare(text []byte, start, end int, f field, add func(span)) {
+// addBare adds the value from start to valueEnd, without the spaces around it and
+// an authorization scheme before it, and returns
+// valueEnd.
+func addBare(text []byte, start, valueEnd int, f field, add func(span)) int {
+	end := valueEnd
 	for end > start && (text[end-1] == ' ' || text[end-1] == '\t' || text[end-1] == '\r') {
 		end--
 	}
@@ -228,11 +229,12 @@ func addBare(text []byte, start, end int, f field, add func(span)) {
 		start = skipSpace(text[:end], word, " \t")
 	}
 	add(span{start: start, end: end, rule: f.rule})
+	return valueEnd
 }
 
 // findNested adds every scalar of the JSON or YAML array or object that begins
-// at i, but not the keys.
-func findNested(text []byte, i int, f field, add func(span)) {
+// at i, but not the keys, and returns where it ends.
+func findNested(text []byte, i int, f field, add func(span)) int {
 	depth := 0
 	for i < len(text) {
 		c := text[i]
@@ -246,14 +248,13 @@ func findNested(text []byte, i int, f field, add func(span)) {
 			}
 		case c == '[' || c == '{':
 			if depth++; depth > maxNested {
-				addBare(text, i, len(text), f, add)
-				return
+				return addBare(text, i, len(text), f, add)
 			}
 			i++
 		case c == ']' || c == '}':
 			i++
 			if depth--; depth <= 0 {
-				return
+				return i
 			}
 		case c == '<' && placeholderLen(text[i:]) > 0:
 			i += placeholderLen(text[i:])
@@ -274,6 +275,7 @@ func findNested(text []byte, i int, f field, add func(span)) {
 			i++
 		}
 	}
+	return i
 }
 
 // openQuote is the quote at i, the backslashes before it and where its content

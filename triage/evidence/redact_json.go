@@ -24,8 +24,11 @@ func clipToStrings(text []byte, spans []span) []span {
 		}
 		for l := lit; l.found && l.start < s.end; l = nextLiteral(text, l.end+1) {
 			piece := span{rule: s.rule}
-			piece.start, piece.end = wholeEscapes(text, l.start, l.end, max(s.start, l.start), min(s.end, l.end))
-			piece.start = max(piece.start, done)
+			start := max(l.start, done) // at no escape's middle either
+			if start >= min(s.end, l.end) {
+				continue
+			}
+			piece.start, piece.end = wholeEscapes(text, start, l.end, max(s.start, start), min(s.end, l.end))
 			if s.quote != `"` && piece.start == s.start && piece.end == s.end {
 				piece.quote = s.quote
 			}

@@ -189,6 +189,10 @@ func (s *ruleSet) candidates(text []byte) [][]window {
 	windows := make([][]window, len(s.rules))
 	s.keywords.Walk(lowerASCII(text), func(end, _, pattern int64) bool {
 		word := s.words[pattern]
+		// All rules of a word have the windows of all its places.
+		if n := len(windows[word.rules[0]]); n > 0 && int(end)+1+windowAfter <= windows[word.rules[0]][n-1].end {
+			return true
+		}
 		w := windowAround(text, int(end)+1-word.length, int(end)+1)
 		for _, r := range word.rules {
 			if n := len(windows[r]); n > 0 && w.start <= windows[r][n-1].end {

@@ -26,6 +26,9 @@ var (
 // cutWindow is how much of a text's end is searched for a token's head, in bytes.
 const cutWindow = 2048
 
+// maxURL is how much of a URL is searched for its password, in bytes.
+const maxURL = 1024
+
 func findShapes(text []byte, add func(span)) {
 	findURLPasswords(text, add)
 	findPrivateKeys(text, add)
@@ -165,7 +168,7 @@ func findURLPasswords(text []byte, add func(span)) {
 			continue
 		}
 		word := start
-		for word < len(text) && !isURLEnd(text[word]) {
+		for word < len(text) && word-start < maxURL && !isURLEnd(text[word]) {
 			word++
 		}
 		authority := word

@@ -23,6 +23,7 @@ var (
 )
 
 func TestKnownSecretsAreMasked(t *testing.T) {
+	r := NewRedactor()
 	for _, tc := range []struct{ name, in, want string }{
 		{"json password", `{"user":"bob","password":"hunter2"}`, `{"user":"bob","password":"<redacted:password>"}`},
 		{"json number", `{"password": 12345, "n": 1}`, `{"password": "<redacted:password>", "n": 1}`},
@@ -72,7 +73,7 @@ func TestKnownSecretsAreMasked(t *testing.T) {
 		{"private key split over json strings", `{"k":["-----BEGIN ` + `PRIVATE KEY-----","MIIE","-----END ` + `PRIVATE KEY-----"]}`, `{"k":["<redacted:private-key>","MIIE","-----END ` + `PRIVATE KEY-----"]}`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got, n := NewRedactor().RedactString(tc.in)
+			got, n := r.RedactString(tc.in)
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("redacted (-want +got):\n%s", diff)
 			}
@@ -82,7 +83,7 @@ func TestKnownSecretsAreMasked(t *testing.T) {
 			if json.Valid([]byte(tc.in)) && !json.Valid([]byte(got)) {
 				t.Errorf("JSON before, none after: %s", got)
 			}
-			if again, n := NewRedactor().RedactString(got); again != got || n != 0 {
+			if again, n := r.RedactString(got); again != got || n != 0 {
 				t.Errorf("a second pass masked %d more: %s", n, again)
 			}
 		})
@@ -90,6 +91,7 @@ func TestKnownSecretsAreMasked(t *testing.T) {
 }
 
 func TestSecretsThatAreCutOffAreMasked(t *testing.T) {
+	r := NewRedactor()
 	for _, tc := range []struct{ name, in, want string }{
 		{"json", `{"password":"hunt`, `{"password":"<redacted:password>`},
 		{"json in json", `{"b":"{\"password\":\"hunt`, `{"b":"{\"password\":\"<redacted:password>`},
@@ -105,7 +107,7 @@ func TestSecretsThatAreCutOffAreMasked(t *testing.T) {
 		{"private key", samplePEM[:60], `<redacted:private-key>`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if got, _ := NewRedactor().RedactString(tc.in); got != tc.want {
+			if got, _ := r.RedactString(tc.in); got != tc.want {
 				t.Errorf("got %s, want %s", got, tc.want)
 			}
 		})
@@ -113,6 +115,7 @@ func TestSecretsThatAreCutOffAreMasked(t *testing.T) {
 }
 
 func TestWhatIsNoSecretStays(t *testing.T) {
+	r := NewRedactor()
 	for _, text := range []string{
 		`{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"codex_http_latency_ms","route":"/v1/chat/completions"},"value":[1764000000.123,"0.25"]}]}}`,
 		`histogram_quantile(0.95, sum by (le,route) (rate(codex_http_latency_ms_bucket{route="/v1/chat/completions",token=~"a|b",cookie!=""}[5m])))`,
@@ -135,7 +138,7 @@ func TestWhatIsNoSecretStays(t *testing.T) {
 		`password=*** token=<secret>`,
 		`the key is under the mat; the secret of success`,
 	} {
-		if got, n := NewRedactor().RedactString(text); got != text || n != 0 {
+		if got, n := r.RedactString(text); got != text || n != 0 {
 			t.Errorf("masked %d:\n got %s\nfrom %s", n, got, text)
 		}
 	}
@@ -276,6 +279,27 @@ func BenchmarkRedact(b *testing.B) {
 				r.Redact(text, "")
 			}
 		})
+	}
+}
+
+// Texts made to be slow must take time in proportion to their length: compare
+// the MB/s of the two sizes.
+func BenchmarkRedactHostile(b *testing.B) {
+	for name, unit := range map[string]string{
+		"urls": "a://", "cookies": "cookie:", "fields": "token=", "nested": `"token":[`, "quotes": `token='`,
+		"escapes": `{\"token\":\"a\"}`, "begin": "-----BEGIN ", "bearer": "bearer ", "vendor": "github_pat_",
+	} {
+		for _, size := range []int{16 << 10, 256 << 10} {
+			b.Run(fmt.Sprintf("%s/%dKiB", name, size>>10), func(b *testing.B) {
+				text := []byte(strings.Repeat(unit, size/len(unit)))
+				r := NewRedactor()
+				r.Redact(text, "")
+				b.SetBytes(int64(len(text)))
+				for b.Loop() {
+					r.Redact(text, "")
+				}
+			})
+		}
 	}
 }
 
