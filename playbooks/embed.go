@@ -4,11 +4,11 @@ package playbooks
 
 import "embed"
 
-// AlertRules is the name of the alert rules' file in Files; every other file
-// there is a playbook.
-const AlertRules = "codex-alerts.yaml"
+// AlertRules is the alert rules' file in Files. It stands in a folder of its
+// own, so that playbooks/*.yaml are the playbooks and nothing else.
+const AlertRules = "alerts/codex-alerts.yaml"
 
-// Files are the playbooks and the alert rules.
+// Files are the playbooks, *.yaml, and the alert rules.
 //
-//go:embed *.yaml
+//go:embed *.yaml alerts/*.yaml
 var Files embed.FS

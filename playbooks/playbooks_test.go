@@ -25,9 +25,6 @@ func load(t *testing.T) *playbook.Set {
 	}
 	var files []playbook.File
 	for _, name := range names {
-		if name == playbooks.AlertRules {
-			continue
-		}
 		data, err := playbooks.Files.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

@@ -3,7 +3,6 @@ package demo
 import (
 	"context"
 	"io/fs"
-	"slices"
 	"testing"
 	"time"
 
@@ -38,7 +37,7 @@ func shipped(t *testing.T, kinds []playbook.Kind) *playbook.Set {
 		t.Fatal(err)
 	}
 	var files []playbook.File
-	for _, name := range slices.DeleteFunc(names, func(name string) bool { return name == playbooks.AlertRules }) {
+	for _, name := range names {
 		data, err := playbooks.Files.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,9 +24,29 @@ import (
 // transport error.
 type receiver struct {
 	statuses []int
-	auth     string
-	got      []Message
-	at       []time.Time
+
+	mu   sync.Mutex
+	auth string
+	got  []Message
+	at   []time.Time
+}
+
+func (r *receiver) all() []Message {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.got)
+}
+
+func (r *receiver) times() []time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.at)
+}
+
+func (r *receiver) authorization() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.auth
 }
 
 func (r *receiver) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -37,6 +59,8 @@ func (r *receiver) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := json.NewDecoder(req.Body).Decode(&m); err != nil {
 		return nil, fmt.Errorf("payload is no template.Data: %w", err)
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.auth = req.Header.Get("Authorization")
 	r.got = append(r.got, Message{Data: &m.Data, Version: m.Version, GroupKey: m.GroupKey, TruncatedAlerts: m.TruncatedAlerts})
 	r.at = append(r.at, time.Now())
@@ -101,15 +125,15 @@ func TestFiringThenResolved(t *testing.T) {
 		a := firing("Slow", "route", "/v1")
 		s.Send(a)
 		pass(29 * time.Second)
-		if len(r.got) != 0 {
+		if len(r.all()) != 0 {
 			t.Fatal("notified before the group wait was over")
 		}
 		s.Send(firing("Slow", "route", "/v2")) // joins the group within the wait
 		pass(2 * time.Second)
-		if len(r.got) != 1 {
-			t.Fatalf("%d notifications after the group wait", len(r.got))
+		if len(r.all()) != 1 {
+			t.Fatalf("%d notifications after the group wait", len(r.all()))
 		}
-		m := r.got[0]
+		m := r.all()[0]
 		if m.Version != "4" || m.GroupKey != `{}:{alertname="Slow"}` || m.Receiver != "triagebot" || m.ExternalURL != "http://am.example" ||
 			m.Status != "firing" || len(m.Alerts) != 2 || m.GroupLabels["alertname"] != "Slow" || m.CommonLabels["severity"] != "critical" ||
 			m.CommonLabels["route"] != "" || m.CommonAnnotations["summary"] != "it is slow" || m.NotificationReason != "first notification" {
@@ -119,25 +143,25 @@ func TestFiringThenResolved(t *testing.T) {
 		if first.Labels["route"] != "/v1" || first.Status != "firing" || !first.StartsAt.Equal(began) || !first.EndsAt.IsZero() || len(first.Fingerprint) != 16 {
 			t.Errorf("alert %+v", first)
 		}
-		if r.auth != "Bearer t0ken" {
-			t.Errorf("Authorization: %q", r.auth)
+		if r.authorization() != "Bearer t0ken" {
+			t.Errorf("Authorization: %q", r.authorization())
 		}
 
 		s.Send(resolved(a))
 		pass(5 * time.Minute)
-		if len(r.got) != 2 || r.got[1].Status != "firing" || len(r.got[1].Alerts.Resolved()) != 1 {
-			t.Fatalf("after one of two resolved: %+v", r.got[len(r.got)-1].Data)
+		if len(r.all()) != 2 || r.all()[1].Status != "firing" || len(r.all()[1].Alerts.Resolved()) != 1 {
+			t.Fatalf("after one of two resolved: %+v", r.all()[len(r.all())-1].Data)
 		}
-		if end := r.got[1].Alerts.Resolved()[0].EndsAt; end.IsZero() {
+		if end := r.all()[1].Alerts.Resolved()[0].EndsAt; end.IsZero() {
 			t.Error("a resolved alert has no end")
 		}
 		pass(time.Hour) // the other one's end passes without another word from Prometheus
-		last := r.got[len(r.got)-1]
+		last := r.all()[len(r.all())-1]
 		if last.Status != "resolved" || len(last.Alerts) != 1 || last.NotificationReason != "all alerts resolved" {
 			t.Errorf("last message %+v", last.Data)
 		}
-		if len(s.groups) != 0 || s.alerts != 0 {
-			t.Errorf("%d groups with %d alerts are kept after all is resolved", len(s.groups), s.alerts)
+		if groups, alerts := held(s); groups != 0 || alerts != 0 {
+			t.Errorf("%d groups with %d alerts are kept after all is resolved", groups, alerts)
 		}
 	})
 }
@@ -149,12 +173,12 @@ func TestNothingNewIsNotRepeatedBeforeItsTime(t *testing.T) {
 		a.EndsAt = time.Now().Add(24 * time.Hour)
 		s.Send(a)
 		pass(time.Hour)
-		if len(r.got) != 1 {
-			t.Errorf("%d notifications within the repeat interval", len(r.got))
+		if len(r.all()) != 1 {
+			t.Errorf("%d notifications within the repeat interval", len(r.all()))
 		}
 		pass(10 * time.Minute)
-		if len(r.got) != 2 || r.got[1].NotificationReason != "repeat interval elapsed" {
-			t.Errorf("%d notifications after it", len(r.got))
+		if len(r.all()) != 2 || r.all()[1].NotificationReason != "repeat interval elapsed" {
+			t.Errorf("%d notifications after it", len(r.all()))
 		}
 	})
 }
@@ -167,8 +191,8 @@ func TestResolvedBeforeItWasNotifiedIsNeverMentioned(t *testing.T) {
 		pass(10 * time.Second)
 		s.Send(resolved(a))
 		pass(10 * time.Minute)
-		if len(r.got) != 0 {
-			t.Errorf("notified %+v", r.got[0].Data)
+		if len(r.all()) != 0 {
+			t.Errorf("notified %+v", r.all()[0].Data)
 		}
 	})
 }
@@ -180,8 +204,8 @@ func TestOldAlertsDoNotWait(t *testing.T) {
 		a.StartsAt = a.StartsAt.Add(-time.Hour)
 		s.Send(a)
 		pass(time.Second)
-		if len(r.got) != 1 {
-			t.Errorf("%d notifications of an alert that fired an hour ago", len(r.got))
+		if len(r.all()) != 1 {
+			t.Errorf("%d notifications of an alert that fired an hour ago", len(r.all()))
 		}
 	})
 }
@@ -192,7 +216,7 @@ func TestGroups(t *testing.T) {
 		s.Send(firing("Slow", "page_service", "a"), firing("Slow", "page_service", "b"), firing("Down"))
 		pass(time.Minute)
 		keys := map[string]bool{}
-		for _, m := range r.got {
+		for _, m := range r.all() {
 			keys[m.GroupKey] = true
 		}
 		for _, want := range []string{`{}:{alertname="Slow", page_service="a"}`, `{}:{alertname="Slow", page_service="b"}`, `{}:{alertname="Down"}`} {
@@ -220,12 +244,12 @@ func TestRetries(t *testing.T) {
 			dispatch(t, r, Options{}, func(t *testing.T, s *Sender) {
 				s.Send(firing("Slow"))
 				pass(time.Minute)
-				if len(r.got) != c.attempts {
-					t.Fatalf("%d attempts, want %d", len(r.got), c.attempts)
+				if len(r.all()) != c.attempts {
+					t.Fatalf("%d attempts, want %d", len(r.all()), c.attempts)
 				}
 				least, most := 250*time.Millisecond, 750*time.Millisecond
-				for i := 1; i < len(r.at); i++ {
-					if gap := r.at[i].Sub(r.at[i-1]); gap < least || gap > most {
+				for i := 1; i < len(r.times()); i++ {
+					if gap := r.times()[i].Sub(r.times()[i-1]); gap < least || gap > most {
 						t.Errorf("attempt %d came %s after the one before, want %s to %s", i+1, gap, least, most)
 					}
 					least, most = least*3/2, most*3/2
@@ -240,8 +264,8 @@ func TestARefusedNotificationComesAgainAtTheGroupInterval(t *testing.T) {
 	dispatch(t, r, Options{}, func(t *testing.T, s *Sender) {
 		s.Send(firing("Slow"))
 		pass(6 * time.Minute)
-		if len(r.got) != 2 || r.got[1].NotificationReason != "first notification" {
-			t.Errorf("%d notifications", len(r.got))
+		if len(r.all()) != 2 || r.all()[1].NotificationReason != "first notification" {
+			t.Errorf("%d notifications", len(r.all()))
 		}
 	})
 }
@@ -254,7 +278,7 @@ func TestADeadReceiverIsGivenUpUntilTheNextInterval(t *testing.T) {
 		a.EndsAt = a.EndsAt.Add(24 * time.Hour)
 		s.Send(a)
 		pass(time.Hour)
-		if n := len(r.got); n < 24 || n > 400 {
+		if n := len(r.all()); n < 24 || n > 400 {
 			t.Errorf("%d attempts in an hour", n)
 		}
 	})
@@ -270,10 +294,17 @@ func TestFloodIsBounded(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if s.alerts > maxAlerts {
-			t.Errorf("%d alerts are held", s.alerts)
+		if _, alerts := held(s); alerts != maxAlerts {
+			t.Errorf("%d alerts are held, want %d", alerts, maxAlerts)
 		}
 	})
+}
+
+// held is what a sender keeps in memory.
+func held(s *Sender) (groups, alerts int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.groups), s.alerts
 }
 
 func TestErrorsHideTheURL(t *testing.T) {
