@@ -1,0 +1,219 @@
+// The world around the program: a Slack workspace and a Prometheus that outlive
+// it, and the configuration that tells it of them.
+
+package crashtest
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"triagebot/notifiers/slack/slacklocal"
+	"triagebot/triage/store"
+)
+
+// world is what a test's children share.
+type world struct {
+	t        *testing.T
+	dir      string
+	where    store.Options
+	slack    *slacklocal.Workspace
+	channels []string
+	prom     *prometheus
+	config   configuration
+}
+
+// setting says how a test's world differs from the usual one.
+type setting struct {
+	channels int // of Slack; the program keeps to one message a second in each
+	limits   slacklocal.Limits
+	replies  string // "all" when ""
+}
+
+func newWorld(t *testing.T, where store.Options, s setting) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), where: where, prom: newPrometheus(t)}
+	for i := range s.channels {
+		w.channels = append(w.channels, fmt.Sprintf("incidents-%d", i))
+	}
+	var err error
+	w.slack, err = slacklocal.New(slacklocal.Options{Channels: w.channels, Limits: s.limits})
+	if err != nil {
+		t.Fatal(err)
+	}
+	api := httptest.NewServer(w.slack.Handler())
+	t.Cleanup(func() {
+		if err := w.slack.Close(); err != nil {
+			t.Error(err)
+		}
+		api.Close()
+	})
+	w.config = configuration{slackURL: api.URL + "/api/", promURL: w.prom.URL, where: where, channels: w.channels, replies: s.replies}
+	w.write("slack-token", slacklocal.DefaultToken)
+	w.write("postgres-url", where.PostgresURL)
+	w.write("plain.yaml", plainPlaybook)
+	w.write("charted.yaml", chartedPlaybook)
+	return w
+}
+
+func (w *world) write(name, text string) (path string) {
+	w.t.Helper()
+	path = filepath.Join(w.dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	return path
+}
+
+// configuration is what differs between the configuration files of the tests.
+type configuration struct {
+	slackURL, promURL string
+	where             store.Options
+	channels          []string
+	replies           string
+}
+
+func (c configuration) file(listen string) string {
+	var b strings.Builder
+	storage := "postgres: {url_file: postgres-url}"
+	if c.where.SQLitePath != "" {
+		storage = fmt.Sprintf("sqlite: {path: %q}", c.where.SQLitePath)
+	}
+	replies := c.replies
+	if replies == "" {
+		replies = "all"
+	}
+	fmt.Fprintf(&b, `server: {listen: %q}
+storage:
+  %s
+evidence: {dir: evidence}
+prometheus: {url: %s}
+playbooks: {files: [plain.yaml, charted.yaml]}
+incidents: {replies: %s}
+slack: {api_url: %s, token_file: slack-token}
+routes:
+`, listen, storage, c.promURL, replies, c.slackURL)
+	for i, channel := range c.channels {
+		if i > 0 { // the last of the list takes the rest
+			fmt.Fprintf(&b, "  - {match: ['channel=%q'], notifier: slack, channel: %q}\n", channel, "#"+channel)
+		}
+	}
+	fmt.Fprintf(&b, "  - {notifier: slack, channel: %q}\n", "#"+c.channels[0])
+	return b.String()
+}
+
+// The two playbooks. The constant that the Prometheus answers is abnormal for
+// two of three steps, and the third refers to one of them.
+const (
+	plainPlaybook = `name: plain
+title: Plain
+match: ['alertname=~"Plain.*"']
+timeout: 60s
+steps:
+` + steps
+	chartedPlaybook = `name: charted
+title: Charted
+match: ['alertname=~"Charted.*"']
+timeout: 60s
+steps:
+` + steps + `  - id: drawn
+    title: Drawn
+    query: {expr: 'vector(1)', chart: {range: 1h}}
+    finding: 'stands at {{ .Value | fixed 0 }}'
+`
+	steps = `  - id: first
+    title: First
+    query: {expr: 'vector(42)'}
+    abnormal: 'value > 1'
+    finding: 'stands at {{ .Value | fixed 0 }}'
+  - id: second
+    title: Second
+    query: {expr: 'vector(43) + 0'}
+    abnormal: 'value > 1000'
+    finding: 'stands at {{ .Value | fixed 0 }}'
+  - id: third
+    title: Third
+    query: {expr: 'vector(44) * 1'}
+    when: 'steps.first.abnormal'
+    abnormal: 'value > 1'
+    finding: 'stands at {{ .Value | fixed 0 }}'
+`
+)
+
+// prometheus answers every query with one series of the value 42; some answers
+// take a little, and all wait at the gate while there is one.
+type prometheus struct {
+	*httptest.Server
+	queries atomic.Int64
+	gate    atomic.Pointer[gate]
+}
+
+// gate holds answers back until it is opened.
+type gate struct {
+	reached chan struct{} // holds one: somebody waits
+	open    chan struct{}
+}
+
+func newPrometheus(t *testing.T) *prometheus {
+	p := &prometheus{}
+	p.Server = httptest.NewServer(http.HandlerFunc(p.serve))
+	t.Cleanup(p.Close)
+	return p
+}
+
+func (p *prometheus) serve(w http.ResponseWriter, r *http.Request) {
+	n := p.queries.Add(1)
+	if g := p.gate.Load(); g != nil {
+		select {
+		case g.reached <- struct{}{}:
+		default:
+		}
+		select {
+		case <-g.open:
+		case <-r.Context().Done():
+			return
+		}
+	}
+	if n%4 == 0 { // so that kills find steps under way
+		select {
+		case <-time.After(time.Duration(n%40) * time.Millisecond):
+		case <-r.Context().Done():
+			return
+		}
+	}
+	now := float64(time.Now().UnixMilli()) / 1000
+	w.Header().Set("Content-Type", "application/json")
+	switch r.URL.Path {
+	case "/api/v1/query":
+		fmt.Fprintf(w, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"job":"app"},"value":[%f,"42"]}]}}`, now)
+	case "/api/v1/query_range":
+		fmt.Fprintf(w, `{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"job":"app"},"values":[[%f,"42"],[%f,"42"]]}]}}`, now-60, now)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// holdAnswers has all answers wait until the gate is opened.
+func (p *prometheus) holdAnswers() *gate {
+	g := &gate{reached: make(chan struct{}, 1), open: make(chan struct{})}
+	p.gate.Store(g)
+	return g
+}
+
+// freePort is an address on loopback that nobody listens on.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
