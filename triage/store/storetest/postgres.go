@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"triagebot/triage/store"
 )
 
 // server is a running PostgreSQL.
@@ -28,16 +30,24 @@ type server struct {
 	// leash keeps the server that was started here alive: see keeper. It is
 	// held by this reference, for a file that is collected is closed.
 	leash io.Closer
+	// template is a database that has the current schema, "" where there is none.
+	template string
 }
 
-// postgresServer is started once per test binary, on first need, and ends with it.
-var postgresServer = sync.OnceValues(func() (server, error) {
+// The servers are started once per test binary, on first need, and end with it.
+var (
+	// The tests kill triagebot, never the database: it need not sync.
+	postgresServer = sync.OnceValues(func() (server, error) { return givenOrStarted("fsync=off") })
+	durableServer  = sync.OnceValues(func() (server, error) { return givenOrStarted("fsync=on") })
+)
+
+func givenOrStarted(settings ...string) (server, error) {
 	if given := os.Getenv("TRIAGEBOT_TEST_POSTGRES_URL"); given != "" {
 		address, err := url.Parse(given)
 		return server{address: address}, err
 	}
-	return startPostgres()
-})
+	return startPostgres(settings)
+}
 
 // keeper runs the server for as long as this process holds the other end of
 // its standard input, so that a test binary that panics or is killed leaves
@@ -50,7 +60,7 @@ kill -INT $server
 wait $server
 rm -rf "$folder"`
 
-func startPostgres() (server, error) {
+func startPostgres(settings []string) (server, error) {
 	programs, err := postgresPrograms()
 	if err != nil {
 		return server{}, err
@@ -70,10 +80,11 @@ func startPostgres() (server, error) {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return server{}, fmt.Errorf("initdb: %w\n%s", err, out)
 	}
-	// The tests kill triagebot, never the database: it need not sync.
-	keep := exec.Command("sh", "-c", keeper, "keeper", folder,
-		filepath.Join(programs, "postgres"), "-D", data, "-k", folder,
-		"-c", "listen_addresses=", "-c", "max_connections=300", "-c", "fsync=off")
+	args := []string{"-c", keeper, "keeper", folder, filepath.Join(programs, "postgres"), "-D", data, "-k", folder}
+	for _, setting := range append([]string{"listen_addresses=", "max_connections=300"}, settings...) {
+		args = append(args, "-c", setting)
+	}
+	keep := exec.Command("sh", args...)
 	keep.SysProcAttr, keep.Dir = as, folder
 	leash, err := keep.StdinPipe()
 	if err != nil {
@@ -87,7 +98,41 @@ func startPostgres() (server, error) {
 		log, _ := os.ReadFile(filepath.Join(folder, "log"))
 		return server{}, fmt.Errorf("PostgreSQL did not start: %w\n%s", err, log)
 	}
-	return server{address: address, leash: leash}, nil
+	started := server{address: address, leash: leash}
+	err = started.makeTemplate()
+	return started, err
+}
+
+// makeTemplate migrates a database once, for copies of it to come cheap.
+func (s *server) makeTemplate() error {
+	const name = "migrated"
+	if err := s.do("CREATE DATABASE " + name); err != nil {
+		return err
+	}
+	db, err := store.Open(context.Background(), store.Options{PostgresURL: s.database(name)})
+	if err != nil {
+		return fmt.Errorf("migrate the tests' template: %w", err)
+	}
+	s.template = name
+	return db.Close()
+}
+
+// do executes a statement on the server's own database.
+func (s *server) do(statement string) error {
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, s.address.String())
+	if err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, statement)
+	return errors.Join(err, conn.Close(ctx))
+}
+
+// database is the URL of one of the server's databases.
+func (s *server) database(name string) string {
+	address := *s.address
+	address.Path = "/" + name
+	return address.String()
 }
 
 func postgresPrograms() (string, error) {

@@ -9,13 +9,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-
 	"triagebot/triage/store"
 )
 
-// Each runs test once on each kind of database. where names an empty database
-// of the test's own; complete the other options and give it to Open.
+// Each runs test once on each kind of database. where names a database of the
+// test's own without rows; complete the other options and give it to Open.
 //
 // PostgreSQL is the server at TRIAGEBOT_TEST_POSTGRES_URL (whose user may
 // create databases), or one that is started for this test binary. With -short
@@ -29,7 +27,7 @@ func Each(t *testing.T, test func(t *testing.T, where store.Options)) {
 		if testing.Short() {
 			t.Skip("-short: SQLite only")
 		}
-		test(t, store.Options{PostgresURL: createDatabase(t)})
+		test(t, store.Options{PostgresURL: createDatabase(t, postgresServer)})
 	})
 }
 
@@ -48,33 +46,33 @@ func Open(t testing.TB, opts store.Options) *store.DB {
 	return db
 }
 
-// createDatabase makes an empty PostgreSQL database that is dropped when the
-// test ends.
-func createDatabase(t *testing.T) string {
+// Durable is an empty database of a PostgreSQL server that syncs at every
+// commit, which those of Each need not; for measurements.
+func Durable(t testing.TB) store.Options {
 	t.Helper()
-	server, err := postgresServer()
+	return store.Options{PostgresURL: createDatabase(t, durableServer)}
+}
+
+// createDatabase makes a PostgreSQL database without rows that is dropped when the
+// test ends.
+func createDatabase(t testing.TB, on func() (server, error)) string {
+	t.Helper()
+	server, err := on()
 	if err != nil {
 		t.Fatal(err)
 	}
 	name := "triagebot_test_" + strings.ToLower(rand.Text())
-	admin := func(statement string) error {
-		conn, err := pgx.Connect(context.Background(), server.address.String())
-		if err != nil {
-			return err
-		}
-		defer conn.Close(context.Background()) //nolint:errcheck // what it did is committed
-		_, err = conn.Exec(context.Background(), statement)
-		return err
+	create := "CREATE DATABASE " + name
+	if server.template != "" {
+		create += " TEMPLATE " + server.template
 	}
-	if err := admin("CREATE DATABASE " + name); err != nil {
+	if err := server.do(create); err != nil {
 		t.Fatalf("create a database for the test: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := admin("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
+		if err := server.do("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
 			t.Errorf("drop the test's database: %v", err)
 		}
 	})
-	url := *server.address
-	url.Path = "/" + name
-	return url.String()
+	return server.database(name)
 }
