@@ -9,6 +9,8 @@ import (
 
 	"triagebot/triage"
 	"triagebot/triage/evidence"
+	"triagebot/triage/incident"
+	"triagebot/triage/store"
 )
 
 // Publish writes the incident's timeline, report and manifest as the database
@@ -18,8 +20,25 @@ func (r *Runner) Publish(ctx context.Context, incidentID int64) error {
 	if err != nil {
 		return fmt.Errorf("publish evidence of incident %d: %w", incidentID, err)
 	}
-	_, err = r.Bundles.Publish(ctx, v)
-	return err
+	head, err := r.Bundles.Publish(ctx, v)
+	if err != nil || !v.Sealed {
+		return err
+	}
+	return r.announceSeal(ctx, v, head)
+}
+
+// announceSeal posts the head of a sealed bundle. The thread is where whoever
+// could rewrite the bundle as a whole cannot reach, so this is what
+// `triagebot evidence verify --head` is given.
+func (r *Runner) announceSeal(ctx context.Context, v evidence.View, head string) error {
+	text := fmt.Sprintf("Closed. Evidence sealed: %d files, head %s", len(v.Evidence), head)
+	post := triage.Post{Note: &triage.NotePost{IncidentID: v.Incident.ID, Text: text}}
+	return r.Store.Tx(ctx, func(tx *store.Tx) error {
+		if _, err := tx.LockIncident(ctx, v.Incident.ID); err != nil {
+			return err
+		}
+		return incident.OweReplies(ctx, tx, v.Incident.ID, "sealed", post, triage.PriorityFile)
+	})
 }
 
 func (r *Runner) view(ctx context.Context, incidentID int64) (v evidence.View, err error) {

@@ -484,3 +484,30 @@ func TestPublishShowsTheWholeIncident(t *testing.T) {
 		}
 	})
 }
+
+func TestTheHeadOfASealedBundleIsPostedOnce(t *testing.T) {
+	each(t, fourSteps, func(w *world) {
+		run := w.open()
+		w.execute(run)
+		err := w.db.Tx(t.Context(), func(tx *store.Tx) error {
+			w.inc.State, w.inc.ClosedAt = triage.IncidentClosed, start
+			return tx.SaveIncident(t.Context(), w.inc)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, before := w.deliveries()
+		for range 2 { // a job may be worked twice
+			if err := w.r.Publish(t.Context(), w.inc.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, after := w.deliveries()
+		if len(after) != len(before)+1 {
+			t.Fatalf("%d replies more, want one", len(after)-len(before))
+		}
+		if got := after[len(after)-1].Body.Note.Text; got != "Closed. Evidence sealed: 0 files, head head" {
+			t.Errorf("note %q", got)
+		}
+	})
+}
