@@ -1,0 +1,105 @@
+//go:build e2e
+
+// triagebot itself, as a child process with a real configuration.
+
+package e2e
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"triagebot/playbooks"
+)
+
+const botConfig = `
+server:
+  listen: %[1]s
+  external_url: http://%[1]s
+  auth: {bearer_token_file: webhook-token}
+storage:
+  %[2]s
+evidence: {dir: evidence}
+alertmanagers:
+  - {name: main, url: %[3]s, poll_interval: %[4]s}
+prometheus: {url: %[5]s}
+services:
+  app: {url: %[6]s}
+playbooks: {files: ["playbooks/*.yaml"]}
+incidents: {edit_every: 500ms, reopen_within: 15m}
+slack: {token_file: slack-token, api_url: %[7]s/api/}
+routes:
+  - {notifier: slack, channel: "#%[8]s"}
+`
+
+func (w *world) botDir() string { return filepath.Join(w.dir, "triagebot") }
+func (w *world) botURL() string { return "http://" + w.botAddress }
+
+// configure writes triagebot's configuration and has it checked. poll is how
+// often it asks Alertmanager what still fires; 0 is never.
+func (w *world) configure(t *testing.T, poll time.Duration) {
+	t.Helper()
+	dir := w.botDir()
+	writeFile(t, dir, "webhook-token", webhookToken)
+	writeFile(t, dir, "slack-token", slackToken)
+	storage := fmt.Sprintf("sqlite: {path: %q}", w.where.SQLitePath)
+	if w.where.PostgresURL != "" {
+		writeFile(t, dir, "postgres-url", w.where.PostgresURL)
+		storage = "postgres: {url_file: postgres-url}"
+	}
+	names, err := fs.Glob(playbooks.Files, "*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		text, err := playbooks.Files.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, filepath.Join(dir, "playbooks"), name, string(text))
+	}
+	file := writeFile(t, dir, "triagebot.yaml", fmt.Sprintf(botConfig, w.botAddress, storage,
+		w.alertmanagerURL, poll, w.promURL, w.app.URL(), w.slackURL, channelName))
+	if out, err := w.triagebot("check", "config", file); err != nil {
+		t.Fatalf("triagebot check config: %v\n%s", err, out)
+	}
+}
+
+// serve starts triagebot and waits until it takes notifications.
+func (w *world) serve(t *testing.T) *process {
+	t.Helper()
+	bot := start(t, w.botDir(), "triagebot", os.Getenv(binaryEnv), "serve", "--config.file=triagebot.yaml")
+	bot.answers(t, w.botURL()+"/-/ready")
+	return bot
+}
+
+// triagebot runs a subcommand to its end.
+func (w *world) triagebot(args ...string) (string, error) {
+	cmd := exec.Command(os.Getenv(binaryEnv), args...)
+	cmd.Dir = w.botDir()
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// verify proves the bundle of each incident whole.
+func (w *world) verify(t *testing.T, incidents int) {
+	t.Helper()
+	for id := range incidents {
+		bundle := filepath.Join("evidence", fmt.Sprintf("incident-%06d", id+1))
+		until(t, bundle+" is whole", func() error {
+			out, err := w.triagebot("evidence", "verify", bundle)
+			if err == nil && !strings.Contains(out, "WHOLE") {
+				t.Fatalf("triagebot evidence verify exits with 0 and says %q", out)
+			}
+			if err != nil {
+				return fmt.Errorf("%w: %s", err, out)
+			}
+			return nil
+		})
+	}
+}
