@@ -97,11 +97,11 @@ func (w *world) checkRun(db *store.DB, inc triage.Incident) (keys []string) {
 	var steps []string
 	for _, f := range findings {
 		steps = append(steps, f.StepID)
-		if f.Verdict == triage.VerdictUnknown {
+		if f.Skipped == "" && f.Verdict == triage.VerdictUnknown {
 			w.t.Errorf("incident %d: step %s is unknown: %s", inc.ID, f.StepID, f.Headline)
 		}
 		key := fmt.Sprintf("incident/%d/run/%d/step/%s", inc.ID, runs[0].ID, f.StepID)
-		if f.Verdict == triage.VerdictAbnormal || w.config.replies == "" {
+		if f.Verdict == triage.VerdictAbnormal || w.config.replies == "" && f.Skipped == "" {
 			keys = append(keys, key)
 		}
 		for _, e := range f.Evidence {

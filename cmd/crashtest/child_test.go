@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -138,8 +139,11 @@ func (c *child) peakMemory() int64 {
 	return kib << 10
 }
 
-// owed is what the program still has to do.
-type owed struct{ notifications, runs, deliveries float64 }
+// owed is what the program still has to do, as /metrics tells it.
+type owed struct {
+	notifications, runs, running, deliveries float64 // of the whole database
+	queries                                  float64 // that this process waits for
+}
 
 // owed reads /metrics.
 func (c *child) owed(ctx context.Context) (o owed, err error) {
@@ -159,21 +163,42 @@ func (c *child) owed(ctx context.Context) (o owed, err error) {
 	}
 	sum := func(name string, states ...string) (total float64) {
 		for _, m := range families[name].GetMetric() {
-			for _, state := range states {
-				if len(m.GetLabel()) == 0 || m.GetLabel()[0].GetValue() == state {
-					total += m.GetGauge().GetValue()
-				}
+			if len(states) == 0 || slices.Contains(states, m.GetLabel()[0].GetValue()) {
+				total += m.GetGauge().GetValue()
 			}
 		}
 		return total
 	}
-	if sum("triagebot_database_up", "") != 1 || families["triagebot_deliveries"] == nil {
+	if sum("triagebot_database_up") != 1 || families["triagebot_deliveries"] == nil {
 		return o, errors.New("the database was not read for /metrics")
 	}
-	o.notifications = sum("triagebot_backlog_notifications", "")
-	o.runs = sum("triagebot_runs", "pending", "running")
-	o.deliveries = sum("triagebot_deliveries", "pending", "sending")
-	return o, nil
+	return owed{
+		notifications: sum("triagebot_backlog_notifications"),
+		runs:          sum("triagebot_runs", "pending", "running"),
+		running:       sum("triagebot_runs", "running"),
+		deliveries:    sum("triagebot_deliveries", "pending", "sending"),
+		queries:       sum("triagebot_datasource_queries_in_flight"),
+	}, nil
+}
+
+// await returns once what is owed is as wanted.
+func (c *child) await(ctx context.Context, what string, wanted func(owed) bool) {
+	c.t.Helper()
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
+	for {
+		now, err := c.owed(ctx)
+		if err == nil && wanted(now) {
+			return
+		}
+		select {
+		case <-again.C:
+		case <-c.ended:
+			c.t.Fatalf("triagebot ended: %v\n%s", c.err, c.lastWords())
+		case <-ctx.Done():
+			c.t.Fatalf("not in time: %s; owed is %+v (%v)\n%s", what, now, err, c.lastWords())
+		}
+	}
 }
 
 // quietFor is longer than the program keeps a count of deliveries for /metrics.
@@ -183,21 +208,11 @@ const quietFor = 6 * time.Second
 // owed for a while, for the counts of one look are of several instants.
 func (c *child) awaitDone(ctx context.Context) {
 	c.t.Helper()
-	again := time.NewTicker(250 * time.Millisecond)
-	defer again.Stop()
-	var last owed
-	var lastErr error
-	busy := time.Now()
-	for time.Since(busy) < quietFor {
-		select {
-		case <-again.C:
-		case <-c.ended:
-			c.t.Fatalf("triagebot ended: %v\n%s", c.err, c.lastWords())
-		case <-ctx.Done():
-			c.t.Fatalf("not all was worked and shown in time: %+v is owed still (%v)\n%s", last, lastErr, c.lastWords())
+	quiet := time.Now()
+	c.await(ctx, "all worked and shown", func(o owed) bool {
+		if o != (owed{}) {
+			quiet = time.Now()
 		}
-		if last, lastErr = c.owed(ctx); lastErr != nil || last != (owed{}) {
-			busy = time.Now()
-		}
-	}
+		return time.Since(quiet) >= quietFor
+	})
 }

@@ -109,8 +109,8 @@ routes:
 	return b.String()
 }
 
-// The two playbooks. The constant that the Prometheus answers is abnormal for
-// two of three steps, and the third refers to one of them.
+// The two playbooks. What the Prometheus usually answers is abnormal for the
+// first step and the third, which runs for that.
 const (
 	plainPlaybook = `name: plain
 title: Plain
@@ -147,22 +147,17 @@ steps:
 `
 )
 
-// prometheus answers every query with one series of the value 42; some answers
-// take a little, and all wait at the gate while there is one.
+// prometheus answers every query with one series; some answers take a little,
+// and all wait at the gate while there is one.
 type prometheus struct {
 	*httptest.Server
+	value   string // of the series; set before the first query
 	queries atomic.Int64
-	gate    atomic.Pointer[gate]
-}
-
-// gate holds answers back until it is opened.
-type gate struct {
-	reached chan struct{} // holds one: somebody waits
-	open    chan struct{}
+	gate    atomic.Pointer[chan struct{}] // nil: open
 }
 
 func newPrometheus(t *testing.T) *prometheus {
-	p := &prometheus{}
+	p := &prometheus{value: "42"}
 	p.Server = httptest.NewServer(http.HandlerFunc(p.serve))
 	t.Cleanup(p.Close)
 	return p
@@ -170,13 +165,9 @@ func newPrometheus(t *testing.T) *prometheus {
 
 func (p *prometheus) serve(w http.ResponseWriter, r *http.Request) {
 	n := p.queries.Add(1)
-	if g := p.gate.Load(); g != nil {
+	if gate := p.gate.Load(); gate != nil {
 		select {
-		case g.reached <- struct{}{}:
-		default:
-		}
-		select {
-		case <-g.open:
+		case <-*gate:
 		case <-r.Context().Done():
 			return
 		}
@@ -192,19 +183,19 @@ func (p *prometheus) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	switch r.URL.Path {
 	case "/api/v1/query":
-		fmt.Fprintf(w, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"job":"app"},"value":[%f,"42"]}]}}`, now)
+		fmt.Fprintf(w, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"job":"app"},"value":[%f,%q]}]}}`, now, p.value)
 	case "/api/v1/query_range":
-		fmt.Fprintf(w, `{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"job":"app"},"values":[[%f,"42"],[%f,"42"]]}]}}`, now-60, now)
+		fmt.Fprintf(w, `{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"job":"app"},"values":[[%f,%q],[%f,%q]]}]}}`, now-60, p.value, now, p.value)
 	default:
 		http.NotFound(w, r)
 	}
 }
 
-// holdAnswers has all answers wait until the gate is opened.
-func (p *prometheus) holdAnswers() *gate {
-	g := &gate{reached: make(chan struct{}, 1), open: make(chan struct{})}
-	p.gate.Store(g)
-	return g
+// hold has all answers wait until open is called.
+func (p *prometheus) hold() (open func()) {
+	gate := make(chan struct{})
+	p.gate.Store(&gate)
+	return func() { close(gate) }
 }
 
 // freePort is an address on loopback that nobody listens on.
