@@ -150,8 +150,8 @@ func TestAWorkerKilledAtAnyStepLosesAndDoublesNothing(t *testing.T) {
 
 				what := fmt.Sprintf("killed at step %d, after its effect %t: ", at, after)
 				expect(w.t, what+"messages", w.channel.keys(), []string{keyOf(incident, "parent"), keyOf(incident, "p95"), keyOf(incident, "chart.png")})
-				if len(w.channel.messages) > 0 {
-					expect(w.t, what+"text", w.channel.messages[0].text, "newer")
+				if len(w.channel.shown()) > 0 {
+					expect(w.t, what+"text", w.channel.first().text, "newer")
 				}
 				expect(w.t, what+"states", w.states(incident), map[string]triage.DeliveryState{"parent": "sent", "p95": "sent", "chart.png": "sent"})
 				expect(w.t, what+"timeline", w.timeline(incident), []string{"Posted to chat/ops"})
@@ -197,7 +197,7 @@ func TestAStoppedWorkerLeavesItsAttemptToTheNext(t *testing.T) {
 				defer w.work("second")() // the lane was given back: no need to wait for the lease
 				elapse(10 * time.Second)
 				expect(w.t, "messages", w.channel.keys(), []string{keyOf(incident, "parent")})
-				if waited := w.channel.messages[0].at.Sub(start); waited > 10*time.Second {
+				if waited := w.channel.first().at.Sub(start); waited > 10*time.Second {
 					w.t.Errorf("shown %v after the next worker started", waited)
 				}
 			})
@@ -219,7 +219,7 @@ func TestALaneIsKeptThroughASendThatOutlastsTheLease(t *testing.T) {
 		elapse(time.Second)
 		defer w.work("second", patient)()
 		elapse(4 * time.Minute)
-		expect(w.t, "calls while the first waits", w.channel.sends, 1)
+		expect(w.t, "calls while the first waits", w.channel.calls(), 1)
 		elapse(2 * time.Minute)
 		expect(w.t, "messages", w.channel.keys(), []string{keyOf(incident, "parent")})
 		stop()
@@ -235,11 +235,11 @@ func (deafStore) RenewLane(context.Context, store.Lane, string, time.Time) (bool
 
 func TestAWorkerThatCannotRenewStopsBeforeAnotherTakesOver(t *testing.T) {
 	eachDatabase(t, func(w *world) {
-		var stoppedAt time.Time
+		stopped := make(chan time.Time, 1)
 		w.channel.before = func(ctx context.Context, c channelCall) error {
 			if c.n == 0 {
 				<-ctx.Done()
-				stoppedAt = time.Now()
+				stopped <- time.Now()
 				return ctx.Err()
 			}
 			return nil
@@ -252,7 +252,7 @@ func TestAWorkerThatCannotRenewStopsBeforeAnotherTakesOver(t *testing.T) {
 		elapse(time.Second)
 		defer w.work("second")()
 		elapse(time.Minute)
-		if held := stoppedAt.Sub(start); held <= 0 || held >= 30*time.Second {
+		if held := (<-stopped).Sub(start); held <= 0 || held >= 30*time.Second {
 			w.t.Errorf("the attempt ended after %v; want it to end before the lease of 30s", held)
 		}
 		expect(w.t, "messages", w.channel.keys(), []string{keyOf(incident, "parent")})

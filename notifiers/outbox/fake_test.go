@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -103,15 +104,62 @@ func (f *fakeChannel) Find(_ context.Context, d *triage.Delivery) (notifiers.Rec
 	return notifiers.Receipt{}, false, nil
 }
 
-// keys are those of the messages shown, in the channel's order.
-func (f *fakeChannel) keys() []string {
+// script replaces what refuses calls.
+func (f *fakeChannel) script(before func(ctx context.Context, c channelCall) error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	keys := []string{}
+	f.before = before
+}
+
+// calls is how often Send was called.
+func (f *fakeChannel) calls() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.sends
+}
+
+// looks are the instants at which Find was called.
+func (f *fakeChannel) looks() []time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.finds)
+}
+
+// shown is what the channel shows now.
+func (f *fakeChannel) shown() []message {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var shown []message
 	for _, m := range f.messages {
+		shown = append(shown, *m)
+	}
+	return shown
+}
+
+// first is the first message that the channel shows.
+func (f *fakeChannel) first() message {
+	if shown := f.shown(); len(shown) > 0 {
+		return shown[0]
+	}
+	return message{}
+}
+
+// keys are those of the messages shown, in the channel's order.
+func (f *fakeChannel) keys() []string {
+	keys := []string{}
+	for _, m := range f.shown() {
 		keys = append(keys, m.key)
 	}
 	return keys
+}
+
+// threads are the messages' parents, in the channel's order.
+func (f *fakeChannel) threads() []string {
+	threads := []string{}
+	for _, m := range f.shown() {
+		threads = append(threads, m.thread)
+	}
+	return threads
 }
 
 func textOf(d *triage.Delivery) string {

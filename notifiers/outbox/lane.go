@@ -55,9 +55,14 @@ func (l *lane) nextTurn() time.Time {
 	}
 }
 
+// begin hands the lane over to whoever works it. The dispatcher calls it.
+func (l *lane) begin() {
+	l.working = true
+	l.seen, l.lastTurn, l.again, l.heldBack = l.listed, time.Now(), time.Time{}, time.Time{}
+}
+
 // work is one turn: it delivers what is due.
 func (l *lane) work(ctx context.Context) {
-	l.seen, l.lastTurn, l.again, l.heldBack = l.listed, time.Now(), time.Time{}, time.Time{}
 	for range turn {
 		claim, err := l.Store.Claim(ctx, store.Hold{Lane: l.name, Owner: l.Owner, Lease: l.Lease, Pace: l.Pace[l.name.Notifier]})
 		if err != nil {

@@ -15,12 +15,12 @@ import (
 func TestMetricsSayWhatIsOwedAndWhatBecameOfIt(t *testing.T) {
 	eachDatabase(t, func(w *world) {
 		reg := prometheus.NewPedanticRegistry()
-		w.channel.before = failing(1, fails(notifiers.Permanent), isReply)
+		w.channel.script(failing(1, fails(notifiers.Permanent), isReply))
 		stop := w.work("a", func(o *Options) { o.Registerer = reg })
 		incident := w.open("ops", triage.PriorityParent)
 		w.reply(incident, "p95", triage.PriorityFinding)
 		elapse(time.Minute)
-		w.channel.before = failing(1, &notifiers.Error{Reason: notifiers.RateLimited, Scope: "chat.postMessage"}, isReply)
+		w.channel.script(failing(1, &notifiers.Error{Reason: notifiers.RateLimited, Scope: "chat.postMessage"}, isReply))
 		w.reply(incident, "backoff", triage.PriorityFinding)
 		elapse(10 * time.Second)
 		stop()

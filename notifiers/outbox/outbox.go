@@ -121,7 +121,7 @@ func (o *Outbox) Run(ctx context.Context) error {
 		case <-timer.C:
 		}
 		for _, l := range d.ready(ctx) {
-			l.working = true
+			l.begin()
 			d.working++
 			working.Go(func() {
 				defer func() { done <- l }()

@@ -47,9 +47,7 @@ func TestAnIncidentBecomesAThread(t *testing.T) {
 		elapse(time.Second)
 
 		expect(w.t, "messages", w.channel.keys(), []string{keyOf(incident, "parent"), keyOf(incident, "p95"), keyOf(incident, "chart.png")})
-		for _, m := range w.channel.messages[1:] {
-			expect(w.t, "the thread of "+m.key, m.thread, "0")
-		}
+		expect(w.t, "threads", w.channel.threads(), []string{"", "0", "0"})
 		expect(w.t, "states", w.states(incident), map[string]triage.DeliveryState{"parent": "sent", "p95": "sent", "chart.png": "sent"})
 		expect(w.t, "timeline", w.timeline(incident), []string{"Posted to chat/ops"})
 	})
@@ -60,29 +58,29 @@ func TestEditsAreCoalesced(t *testing.T) {
 		defer w.work("a")()
 		incident := w.open("ops", triage.PriorityParent)
 		elapse(time.Second)
-		parent := w.channel.messages[0]
+		parent := w.channel.first
 
 		for _, text := range []string{"1 of 4", "2 of 4", "3 of 4"} {
 			w.edit(incident, text, 3*time.Second)
 			elapse(500 * time.Millisecond)
 		}
-		expect(w.t, "text before the edit is due", parent.text, "first")
+		expect(w.t, "text before the edit is due", parent().text, "first")
 		elapse(3 * time.Second)
-		expect(w.t, "text", parent.text, "3 of 4")
-		expect(w.t, "edits", parent.edits, 1)
+		expect(w.t, "text", parent().text, "3 of 4")
+		expect(w.t, "edits", parent().edits, 1)
 
 		w.edit(incident, "4 of 4", 3*time.Second)
 		w.edit(incident, "resolved", 0) // urgent: takes the other along
 		elapse(100 * time.Millisecond)
-		expect(w.t, "text after an urgent edit", parent.text, "resolved")
+		expect(w.t, "text after an urgent edit", parent().text, "resolved")
 		elapse(time.Minute)
-		expect(w.t, "edits after an urgent edit", parent.edits, 2)
+		expect(w.t, "edits after an urgent edit", parent().edits, 2)
 
 		w.edit(incident, "resolved", 0) // the same again
 		w.edit(incident, "firing", 3*time.Second)
 		w.edit(incident, "resolved", 3*time.Second) // back to what is shown
 		elapse(time.Minute)
-		expect(w.t, "edits after nothing changed", parent.edits, 2)
+		expect(w.t, "edits after nothing changed", parent().edits, 2)
 		expect(w.t, "state", w.states(incident)["parent"], triage.DeliverySent)
 	})
 }
@@ -103,8 +101,8 @@ func TestAnEditOwedWhileTheParentIsSentIsMadeAfterwards(t *testing.T) {
 		w.edit(incident, "newer", 0)
 		close(leave)
 		elapse(time.Second)
-		expect(w.t, "messages", len(w.channel.messages), 1)
-		expect(w.t, "text", w.channel.messages[0].text, "newer")
+		expect(w.t, "messages", len(w.channel.shown()), 1)
+		expect(w.t, "text", w.channel.first().text, "newer")
 	})
 }
 
@@ -133,9 +131,10 @@ func TestRacingWorkersShowEachMessageOnceInOrderAndPaced(t *testing.T) {
 			stop()
 		}
 		expect(w.t, "messages", w.channel.keys(), want)
-		for i, m := range w.channel.messages[1:] {
-			if apart := m.at.Sub(w.channel.messages[i].at); apart < time.Second {
-				w.t.Errorf("%s came %v after the message before it; want at least 1s", m.key, apart)
+		shown := w.channel.shown()
+		for i := 1; i < len(shown); i++ {
+			if apart := shown[i].at.Sub(shown[i-1].at); apart < time.Second {
+				w.t.Errorf("%s came %v after the message before it; want at least 1s", shown[i].key, apart)
 			}
 		}
 	})
@@ -151,15 +150,15 @@ func TestEditsDoNotWaitForThePaceOfPosts(t *testing.T) {
 		w.reply(one, "waits a minute", triage.PriorityFinding)
 		w.edit(one, "at once", 0)
 		elapse(time.Second)
-		expect(w.t, "text", w.channel.messages[0].text, "at once")
+		expect(w.t, "text", w.channel.first().text, "at once")
 		w.edit(one, "ten seconds later", 0)
 		elapse(time.Second)
-		expect(w.t, "text within the pace of edits", w.channel.messages[0].text, "at once")
+		expect(w.t, "text within the pace of edits", w.channel.first().text, "at once")
 		elapse(10 * time.Second)
-		expect(w.t, "text after it", w.channel.messages[0].text, "ten seconds later")
-		expect(w.t, "messages before the minute is over", len(w.channel.messages), 1)
+		expect(w.t, "text after it", w.channel.first().text, "ten seconds later")
+		expect(w.t, "messages before the minute is over", len(w.channel.shown()), 1)
 		elapse(time.Minute)
-		expect(w.t, "messages", len(w.channel.messages), 2)
+		expect(w.t, "messages", len(w.channel.shown()), 2)
 	})
 }
 
@@ -176,8 +175,8 @@ func TestTenMinutesOfOutageDelayMessagesAndLoseNone(t *testing.T) {
 		want := w.owedStorm()
 		elapse(10 * time.Minute)
 		expect(w.t, "messages during the outage", w.channel.keys(), []string{})
-		if w.channel.sends > 30 {
-			w.t.Errorf("%d attempts in ten minutes: the lane should have backed off", w.channel.sends)
+		if w.channel.calls() > 30 {
+			w.t.Errorf("%d attempts in ten minutes: the lane should have backed off", w.channel.calls())
 		}
 		elapse(time.Minute)
 		expect(w.t, "messages after it", w.channel.keys(), want)
@@ -193,22 +192,22 @@ func TestAnAttemptOfUnknownEndIsLookedFor(t *testing.T) {
 			w.reply(incident, "p95", triage.PriorityFinding)
 			elapse(time.Minute)
 			expect(w.t, "messages", w.channel.keys(), []string{keyOf(incident, "parent"), keyOf(incident, "p95")})
-			expect(w.t, "thread", w.channel.messages[1].thread, "0")
-			expect(w.t, "calls of Send", w.channel.sends, 2)
+			expect(w.t, "threads", w.channel.threads(), []string{"", "0"})
+			expect(w.t, "calls of Send", w.channel.calls(), 2)
 		})
 	})
 	t.Run("not shown", func(t *testing.T) {
 		eachDatabase(t, func(w *world) {
-			w.channel.before = failing(1, errors.New("an error of no known class"), all)
+			w.channel.script(failing(1, errors.New("an error of no known class"), all))
 			defer w.work("a")()
 			start := time.Now()
 			incident := w.open("ops", triage.PriorityParent)
 			elapse(time.Minute)
 			expect(w.t, "messages", w.channel.keys(), []string{keyOf(incident, "parent")})
-			if len(w.channel.finds) != 2 || w.channel.finds[1].Sub(w.channel.finds[0]) < 2*time.Second {
-				w.t.Errorf("looks at %v; want two, 2s apart", w.channel.finds)
+			if looks := w.channel.looks(); len(looks) != 2 || looks[1].Sub(looks[0]) < 2*time.Second {
+				w.t.Errorf("looks at %v; want two, 2s apart", looks)
 			}
-			if waited := w.channel.messages[0].at.Sub(start); waited > 10*time.Second {
+			if waited := w.channel.first().at.Sub(start); waited > 10*time.Second {
 				w.t.Errorf("sent again after %v; want soon after the second look", waited)
 			}
 		})
@@ -221,8 +220,8 @@ func TestAnAttemptOfUnknownEndIsLookedFor(t *testing.T) {
 			elapse(time.Second)
 			w.edit(incident, "newer", 0)
 			elapse(time.Minute)
-			expect(w.t, "messages", len(w.channel.messages), 1)
-			expect(w.t, "text", w.channel.messages[0].text, "newer")
+			expect(w.t, "messages", len(w.channel.shown()), 1)
+			expect(w.t, "text", w.channel.first().text, "newer")
 		})
 	})
 	t.Run("panic", func(t *testing.T) {
@@ -237,7 +236,7 @@ func TestAnAttemptOfUnknownEndIsLookedFor(t *testing.T) {
 			incident := w.open("ops", triage.PriorityParent)
 			elapse(time.Minute)
 			expect(w.t, "messages", w.channel.keys(), []string{keyOf(incident, "parent")})
-			expect(w.t, "calls of Send", w.channel.sends, 1)
+			expect(w.t, "calls of Send", w.channel.calls(), 1)
 		})
 	})
 	t.Run("while the look fails", func(t *testing.T) {
@@ -261,7 +260,7 @@ func TestAnAttemptOfUnknownEndIsLookedFor(t *testing.T) {
 
 func TestLooksDoNotHoldOtherLanesBack(t *testing.T) {
 	eachDatabase(t, func(w *world) {
-		w.channel.before = failing(1, fails(notifiers.Ambiguous), func(d *triage.Delivery) bool { return d.Channel == "ops" })
+		w.channel.script(failing(1, fails(notifiers.Ambiguous), func(d *triage.Delivery) bool { return d.Channel == "ops" }))
 		defer w.work("a", func(o *Options) { o.Lanes, o.LookInterval = 1, time.Hour })()
 		w.open("ops", triage.PriorityCriticalParent)
 		elapse(time.Second)
@@ -303,38 +302,38 @@ func TestARateLimitPausesWhatItCovers(t *testing.T) {
 				defer w.work("a")()
 				shown := w.open("payments", triage.PriorityParent)
 				elapse(time.Second)
-				w.channel.before = failing(1, limited(test.scope), all)
+				w.channel.script(failing(1, limited(test.scope), all))
 				w.open("ops", triage.PriorityParent)
 				elapse(time.Second)
 				w.reply(shown, "p95", triage.PriorityFinding)
 				w.edit(shown, "edited", 0)
 				elapse(time.Second)
 
-				expect(w.t, "edit in another channel", w.channel.messages[0].text, "edited")
-				expect(w.t, "reply in another channel is shown", len(w.channel.messages) == 2, test.otherChannels)
+				expect(w.t, "edit in another channel", w.channel.first().text, "edited")
+				expect(w.t, "reply in another channel is shown", len(w.channel.shown()) == 2, test.otherChannels)
 				elapse(16 * time.Second)
-				expect(w.t, "parent in the channel is shown early", len(w.channel.messages) == 3, false)
+				expect(w.t, "parent in the channel is shown early", len(w.channel.shown()) == 3, false)
 				elapse(5 * time.Second)
-				expect(w.t, "messages", len(w.channel.messages), 3)
+				expect(w.t, "messages", len(w.channel.shown()), 3)
 			})
 		})
 	}
 	t.Run("for 30 s where it does not say", func(t *testing.T) {
 		eachDatabase(t, func(w *world) {
-			w.channel.before = failing(1, fails(notifiers.RateLimited), all)
+			w.channel.script(failing(1, fails(notifiers.RateLimited), all))
 			defer w.work("a")()
 			w.open("ops", triage.PriorityParent)
 			elapse(29 * time.Second)
-			expect(w.t, "messages", len(w.channel.messages), 0)
+			expect(w.t, "messages", len(w.channel.shown()), 0)
 			elapse(2 * time.Second)
-			expect(w.t, "messages", len(w.channel.messages), 1)
+			expect(w.t, "messages", len(w.channel.shown()), 1)
 		})
 	})
 }
 
 func TestAParkedParentParksItsRepliesUntilItIsShownAfterAll(t *testing.T) {
 	eachDatabase(t, func(w *world) {
-		w.channel.before = failing(1, fails(notifiers.Permanent), isParent)
+		w.channel.script(failing(1, fails(notifiers.Permanent), isParent))
 		defer w.work("a")()
 		incident := w.open("ops", triage.PriorityParent)
 		w.reply(incident, "p95", triage.PriorityFinding)
@@ -356,7 +355,7 @@ func TestAParkedParentParksItsRepliesUntilItIsShownAfterAll(t *testing.T) {
 
 func TestAParkedReplyCostsOnlyItself(t *testing.T) {
 	eachDatabase(t, func(w *world) {
-		w.channel.before = failing(1, fails(notifiers.Permanent), isReply)
+		w.channel.script(failing(1, fails(notifiers.Permanent), isReply))
 		defer w.work("a")()
 		incident := w.open("ops", triage.PriorityParent)
 		w.reply(incident, "p95", triage.PriorityFinding)
@@ -373,17 +372,17 @@ func TestADeletedMessageIsLeftAlone(t *testing.T) {
 				defer w.work("a")()
 				incident := w.open("ops", triage.PriorityParent)
 				elapse(time.Second)
-				w.channel.before = failing(-1, fails(notifiers.Gone), which)
+				w.channel.script(failing(-1, fails(notifiers.Gone), which))
 				w.edit(incident, "edited", 0)
 				elapse(time.Second)
 				w.reply(incident, "p95", triage.PriorityFinding)
 				elapse(time.Second)
-				calls := w.channel.sends
+				calls := w.channel.calls()
 				w.edit(incident, "edited again", 0)
 				w.reply(incident, "backoff", triage.PriorityFinding)
 				elapse(time.Minute)
 
-				expect(w.t, "calls after it was known", w.channel.sends-calls, 0)
+				expect(w.t, "calls after it was known", w.channel.calls()-calls, 0)
 				expect(w.t, "states", w.states(incident), map[string]triage.DeliveryState{"parent": "sent", "p95": "parked", "backoff": "parked"})
 				expect(w.t, "timeline", w.timeline(incident), []string{
 					"Posted to chat/ops", "The incident's message in chat/ops was deleted; nothing more is shown there",
@@ -395,13 +394,13 @@ func TestADeletedMessageIsLeftAlone(t *testing.T) {
 
 func TestAnEditThatMayNotHaveArrivedIsMadeAgain(t *testing.T) {
 	eachDatabase(t, func(w *world) {
-		w.channel.before = failing(1, fails(notifiers.Ambiguous), isEdit)
+		w.channel.script(failing(1, fails(notifiers.Ambiguous), isEdit))
 		defer w.work("a")()
 		incident := w.open("ops", triage.PriorityParent)
 		elapse(time.Second)
 		w.edit(incident, "newer", 0)
 		elapse(time.Minute)
-		expect(w.t, "text", w.channel.messages[0].text, "newer")
-		expect(w.t, "looks", len(w.channel.finds), 0)
+		expect(w.t, "text", w.channel.first().text, "newer")
+		expect(w.t, "looks", len(w.channel.looks()), 0)
 	})
 }
