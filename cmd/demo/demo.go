@@ -40,12 +40,12 @@ const (
 // asking for an instant before the alert fired.
 const leastGroupWait = time.Second
 
-// History that is made up before the start: enough for a chart of the last
-// hour and for the latency's baseline, and the same time a day earlier, which
-// goes on for as long as a demo may last.
+// DefaultHistory is how much of the past is made up before the start: enough
+// for a chart of the last hour and for the latency's baseline. The same time
+// around yesterday's start is made up too.
+const DefaultHistory = 75 * time.Minute
+
 const (
-	recentHistory  = 75 * time.Minute
-	dayAgoAfter    = 60 * time.Minute
 	historySeed    = 7
 	recordedBefore = time.Minute // the first rates have no data
 )
@@ -56,9 +56,12 @@ type Options struct {
 	WebhookURL  string  // where notifications are posted; triagebot's own address
 	BearerToken string  // for the webhook; "" for none
 	Factor      float64 // divides the rules' durations; 0 means DefaultFactor
-	AppAddr     string  // host:port of the app, loopback only; default any free port
-	PromAddr    string  // host:port of Prometheus; default any free port on loopback
-	Log         logrus.FieldLogger
+	// History is how much of the past is made up, and for how long a baseline of
+	// a day ago can be found; 0 means DefaultHistory.
+	History  time.Duration
+	AppAddr  string // host:port of the app, loopback only; default any free port
+	PromAddr string // host:port of Prometheus; default any free port on loopback
+	Log      logrus.FieldLogger
 }
 
 // Lab is the running world. It must be closed.
@@ -76,6 +79,7 @@ type Lab struct {
 // done or it is closed.
 func Start(ctx context.Context, opts Options) (*Lab, error) {
 	opts.Factor = cmp.Or(opts.Factor, DefaultFactor)
+	opts.History = cmp.Or(opts.History, DefaultHistory)
 	if opts.Log == nil {
 		silent := logrus.New()
 		silent.SetOutput(io.Discard)
@@ -136,7 +140,7 @@ func (l *Lab) assemble(ctx context.Context, opts Options, rules []byte, storage 
 		Target: promlab.Target{URL: l.app.URL() + "/metrics", Job: job, Instance: instance},
 	})
 	if err == nil {
-		if err = makeHistory(ctx, l.prom); err != nil {
+		if err = makeHistory(ctx, l.prom, opts.History); err != nil {
 			err = errors.Join(err, l.prom.Close())
 		}
 	}
@@ -158,12 +162,12 @@ func compressed(d time.Duration, factor float64) time.Duration {
 }
 
 // makeHistory fills in the made-up past.
-func makeHistory(ctx context.Context, prom *promlab.Lab) error {
+func makeHistory(ctx context.Context, prom *promlab.Lab, length time.Duration) error {
 	now := time.Now()
 	yesterday := now.Add(-24 * time.Hour)
 	spans := []struct{ from, to time.Time }{
-		{yesterday.Add(-recentHistory), yesterday.Add(dayAgoAfter)},
-		{now.Add(-recentHistory), time.Time{}}, // until now
+		{yesterday.Add(-length), yesterday.Add(length)},
+		{now.Add(-length), time.Time{}}, // until now
 	}
 	for _, span := range spans {
 		err := prom.Seed(ctx, func(add func(time.Time, []*dto.MetricFamily) error) error {

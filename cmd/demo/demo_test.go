@@ -81,7 +81,7 @@ func TestEachFaultFiresItsAlert(t *testing.T) {
 			logger := logrus.New()
 			logger.SetOutput(&log)
 			began := time.Now()
-			lab, err := Start(ctx, Options{Dir: t.TempDir(), WebhookURL: hook.URL, BearerToken: "secret", Log: logger})
+			lab, err := Start(ctx, Options{Dir: t.TempDir(), WebhookURL: hook.URL, BearerToken: "secret", Log: logger, History: 10 * time.Minute})
 			if err != nil {
 				t.Fatal(err)
 			}

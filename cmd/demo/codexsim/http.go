@@ -71,7 +71,7 @@ func (a *App) chat(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set(headerRequestID, id)
 	_, _ = io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxBody)) // what is asked does not matter
 
-	call := exchange{id: id, number: n, began: began}
+	call := exchange{id: id, number: n}
 	status, body := a.complete(r, &call)
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "60")
@@ -96,7 +96,6 @@ func (a *App) chat(w http.ResponseWriter, r *http.Request) {
 type exchange struct {
 	id      string
 	number  uint64 // of all chat completions
-	began   time.Time
 	worker  string
 	failure string // reason, "" when it went well
 	tool    bool

@@ -85,7 +85,6 @@ type Lab struct {
 	manager  *rules.Manager
 	scraper  *scraper
 	listener net.Listener
-	began    time.Time
 }
 
 // New opens the storage, loads the rules and listens. The caller must call
@@ -99,7 +98,7 @@ func New(opts Options) (*Lab, error) {
 	if opts.Send == nil {
 		opts.Send = func(...*notifier.Alert) {}
 	}
-	l := &Lab{opts: opts, log: slogOf(opts.Log), parser: parser.NewParser(parser.Options{}), began: time.Now()}
+	l := &Lab{opts: opts, log: slogOf(opts.Log), parser: parser.NewParser(parser.Options{})}
 	var err error
 	if l.rules, err = loadRules(opts.Rules, opts.Factor, l.parser); err != nil {
 		return nil, err
