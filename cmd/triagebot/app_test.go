@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"triagebot/cmd/config"
+	"triagebot/triage/receive"
+)
+
+// startApp runs the program in this process until the test ends.
+func startApp(t *testing.T, file string) *app {
+	t.Helper()
+	cfg, err := config.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	a, err := newApp(t.Context(), file, cfg, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- a.run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("the program ended with %v", err)
+		}
+		if err := a.close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return a
+}
+
+func request(t *testing.T, method, url, body string) (status int, text string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(data)
+}
+
+// eventually asks until yes, for at most half a minute.
+func eventually(t *testing.T, what string, yes func() bool) {
+	t.Helper()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	limit := time.After(30 * time.Second)
+	for !yes() {
+		select {
+		case <-ticker.C:
+		case <-limit:
+			t.Fatalf("%s: not within 30 s", what)
+		}
+	}
+}
+
+const firing = `{"version":"4","groupKey":"{}:{}","receiver":"triagebot","status":"firing","externalURL":"http://am.example",
+"groupLabels":{"alertname":"NAME"},"commonLabels":{},"commonAnnotations":{},"alerts":[{"status":"firing","fingerprint":"0123456789abcdef",
+"labels":{"alertname":"NAME","job":"a\"} or vector(1)","severity":"critical"},"annotations":{"summary":"<!channel> it is slow"},
+"startsAt":"2026-03-01T03:00:00Z","endsAt":"0001-01-01T00:00:00Z","generatorURL":"http://p.example/graph?g0.expr=up"}]}`
+
+func TestAPageBecomesAThreadThoughPrometheusIsDown(t *testing.T) {
+	a := startApp(t, smallConfig(t, t.TempDir(), ""))
+	for _, name := range []string{"Slow", "Unheard"} {
+		if status, text := request(t, http.MethodPost, a.url()+receive.Path, strings.ReplaceAll(firing, "NAME", name)); status != http.StatusOK {
+			t.Fatalf("the webhook answers %d: %s", status, text)
+		}
+	}
+	eventually(t, "two parents with a reply each", func() bool {
+		threads := a.local.workspace.Channel("incidents")
+		return len(threads) == 2 && len(threads[0].Replies) > 0 && len(threads[1].Replies) > 0
+	})
+	for _, thread := range a.local.workspace.Channel("incidents") {
+		if pings := thread.Pings(); len(pings) > 0 {
+			t.Errorf("the parent pings %v", pings)
+		}
+		if reply := thread.Replies[0].Text; !strings.Contains(reply, "could not tell") && !strings.Contains(reply, "unknown") {
+			t.Errorf("reply %q, want it unknown: nothing listens where Prometheus should", reply)
+		}
+	}
+}
+
+func TestPagesOfTheServer(t *testing.T) {
+	a := startApp(t, smallConfig(t, t.TempDir(), ""))
+	for path, want := range map[string]string{
+		"/":          "Alertmanager's webhook",
+		"/-/healthy": "healthy",
+		"/-/ready":   "ready",
+		"/metrics":   "triagebot_backlog_notifications 0",
+	} {
+		if status, text := request(t, http.MethodGet, a.url()+path, ""); status != http.StatusOK || !strings.Contains(text, want) {
+			t.Errorf("GET %s: %d, %q is not in it:\n%.400s", path, status, want, text)
+		}
+	}
+	if status, _ := request(t, http.MethodGet, a.url()+"/evidence/1/report.md", ""); status != http.StatusForbidden {
+		t.Errorf("evidence without a signature: %d, want 403", status)
+	}
+}
+
+func TestReload(t *testing.T) {
+	dir := t.TempDir()
+	a := startApp(t, smallConfig(t, dir, ""))
+	reload := func() (int, string) { return request(t, http.MethodPost, a.url()+"/-/reload", "") }
+	metric := func() string {
+		_, text := request(t, http.MethodGet, a.url()+"/metrics", "")
+		for line := range strings.Lines(text) {
+			if value, is := strings.CutPrefix(line, "triagebot_config_last_reload_successful "); is {
+				return strings.TrimSpace(value)
+			}
+		}
+		return "missing"
+	}
+
+	write(t, dir, "playbooks/other.yaml", strings.NewReplacer("slow", "other", "Slow", "Other").Replace(smallPlaybook))
+	if status, text := reload(); status != http.StatusOK || metric() != "1" || a.live.get().playbook("other") == nil {
+		t.Errorf("reload: %d %s, metric %s, other is %v", status, text, metric(), a.live.get().playbook("other"))
+	}
+
+	write(t, dir, "playbooks/other.yaml", "name: other\nstpes: []\n")
+	if status, text := reload(); status != http.StatusInternalServerError || !strings.Contains(text, `did you mean "steps"?`) {
+		t.Errorf("reload of a bad playbook: %d %s", status, text)
+	}
+	if metric() != "0" || a.live.get().playbook("other") == nil {
+		t.Errorf("after a failed reload: metric %s, the old playbook is %v", metric(), a.live.get().playbook("other"))
+	}
+
+	if err := os.Remove(filepath.Join(dir, "playbooks/other.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	if status, _ := reload(); status != http.StatusOK || metric() != "1" || a.live.get().playbook("other") != nil {
+		t.Errorf("reload of the mended configuration: %d, metric %s", status, metric())
+	}
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// run executes the program with arguments.
+func run(t *testing.T, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	status = execute(t.Context(), append([]string{"triagebot"}, args...), &out, &errs)
+	return status, out.String(), errs.String()
+}
+
+// write puts a file into a folder of the test's own.
+func write(t *testing.T, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+const smallPlaybook = `
+name: slow
+title: Slow
+match: ['alertname="Slow"']
+steps:
+  - {id: p95, title: p95, query: {expr: 'up{job="{{ .Labels.job }}"}'}, abnormal: 'value > 5'}
+`
+
+func smallConfig(t *testing.T, dir, extra string) string {
+	t.Helper()
+	write(t, dir, "playbooks/slow.yaml", smallPlaybook)
+	return write(t, dir, "triagebot.yaml", fmt.Sprintf(`
+server: {listen: "127.0.0.1:0"}
+storage: {sqlite: {path: t.db}}
+evidence: {dir: evidence}
+prometheus: {url: "http://127.0.0.1:9"}
+playbooks: {files: ["playbooks/*.yaml"]}
+incidents: {edit_every: 100ms}
+slack: {local: {listen: "127.0.0.1:0"}}
+routes: [{notifier: slack, channel: "#incidents"}]
+%s`, extra))
+}
+
+func TestCommandLine(t *testing.T) {
+	dir := t.TempDir()
+	good := smallConfig(t, dir, "")
+	bad := write(t, dir, "bad.yaml", "server: {listne: x, max_body: many}\nslack: {token: xoxb-1}\n")
+	broken := t.TempDir()
+	smallConfig(t, broken, "")
+	write(t, broken, "playbooks/slow.yaml", strings.Replace(smallPlaybook, "value > 5", "valeu > 5", 1))
+	for _, tc := range []struct {
+		name   string
+		args   []string
+		status int
+		out    []string // parts of what is printed, on either stream
+	}{
+		{"help", []string{"--help"}, 0, []string{"serve", "check config", "evidence verify", "demo"}},
+		{"version", []string{"--version"}, 0, []string{"triagebot, version"}},
+		{"help of a command", []string{"serve", "--help"}, 0, []string{"--config.file"}},
+		{"no such command", []string{"sevre"}, 2, []string{`expected command but got "sevre"`, "try --help"}},
+		{"no command", nil, 0, []string{"usage: triagebot", "serve"}},
+		{"a good configuration", []string{"check", "config", good}, 0, []string{"is fine: 1 playbooks, 1 routes"}},
+		{"printed", []string{"check", "config", good, "--print"}, 0, []string{"reopen_within: 15m", "listen: 127.0.0.1:0"}},
+		{"every problem at once", []string{"check", "config", bad}, 1, []string{
+			`bad.yaml:1: server.listne: unknown key; did you mean "listen"?`, "bad.yaml:1: server.max_body:", "bad.yaml:2: slack.token:", "token_file",
+		}},
+		{"a playbook's problem", []string{"check", "config", filepath.Join(broken, "triagebot.yaml")}, 1, []string{"slow.yaml:6:", "valeu", `did you mean "value"?`}},
+		{"no such configuration", []string{"serve", "--config.file", filepath.Join(dir, "none.yaml")}, 1, []string{"none.yaml"}},
+		{"no such bundle", []string{"evidence", "verify", filepath.Join(dir, "none")}, 2, []string{"error"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			status, stdout, stderr := run(t, tc.args...)
+			if status != tc.status {
+				t.Errorf("exit status %d, want %d", status, tc.status)
+			}
+			for _, part := range tc.out {
+				if !strings.Contains(stdout+stderr, part) {
+					t.Errorf("%q is not in the output:\n%s%s", part, stdout, stderr)
+				}
+			}
+		})
+	}
+}
+
+func TestSecretsAreNotPrinted(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "slack", "xoxb-very-secret\n")
+	write(t, dir, "bearer", "hunter2-hunter2\n")
+	file := smallConfig(t, dir, "")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := strings.Replace(string(text), `slack: {`, `slack: {token_file: slack, `, 1)
+	changed = strings.Replace(changed, `server: {`, `server: {auth: {bearer_token_file: bearer}, `, 1)
+	write(t, dir, "triagebot.yaml", changed)
+	status, stdout, stderr := run(t, "check", "config", file, "--print")
+	if status != 0 || strings.Contains(stdout+stderr, "very-secret") || strings.Contains(stdout+stderr, "hunter2") || !strings.Contains(stdout, "<secret>") {
+		t.Errorf("exit status %d:\n%s%s", status, stdout, stderr)
+	}
+}
