@@ -204,7 +204,7 @@ func (d *demoShow) show(ctx context.Context) error {
 	if d.once {
 		return d.showOnce(ctx)
 	}
-	inc, err := d.until(ctx, "the alert fires", func(triage.Incident) bool { return true })
+	inc, err := d.untilFiring(ctx)
 	if err != nil {
 		return ignoreCanceled(err)
 	}
@@ -225,7 +225,7 @@ func (d *demoShow) show(ctx context.Context) error {
 // showOnce follows one incident to its end.
 func (d *demoShow) showOnce(ctx context.Context) error {
 	started := time.Now()
-	inc, err := d.until(ctx, "the alert fires", func(triage.Incident) bool { return true })
+	inc, err := d.untilFiring(ctx)
 	if err != nil {
 		return err
 	}
@@ -238,8 +238,7 @@ func (d *demoShow) showOnce(ctx context.Context) error {
 		return err
 	}
 	d.say("%6.1fs  fault %q is off", time.Since(started).Seconds(), d.fault)
-	inc, err = d.until(ctx, "the alert resolves", func(i triage.Incident) bool { return i.State != triage.IncidentFiring })
-	if err != nil {
+	if err := d.untilResolved(ctx, inc.ID); err != nil {
 		return err
 	}
 	d.say("%6.1fs  resolved", time.Since(started).Seconds())
@@ -272,16 +271,25 @@ func (d *demoShow) poll(ctx context.Context, what string, done func() (bool, err
 	}
 }
 
-func (d *demoShow) until(ctx context.Context, what string, holds func(triage.Incident) bool) (inc triage.Incident, err error) {
-	err = d.poll(ctx, what, func() (bool, error) {
-		list, err := d.app.db.Incidents(ctx, 1)
+// untilFiring waits for the fault's incident: the first, for one fault may
+// trouble more than one alert.
+func (d *demoShow) untilFiring(ctx context.Context) (inc triage.Incident, err error) {
+	err = d.poll(ctx, "the alert fires", func() (bool, error) {
+		list, err := d.app.db.Incidents(ctx, 100)
 		if err != nil || len(list) == 0 {
 			return false, err
 		}
-		inc = list[0]
-		return holds(inc), nil
+		inc = list[len(list)-1]
+		return true, nil
 	})
 	return inc, err
+}
+
+func (d *demoShow) untilResolved(ctx context.Context, incidentID int64) error {
+	return d.poll(ctx, "the alert resolves", func() (bool, error) {
+		inc, err := d.app.db.Incident(ctx, incidentID)
+		return inc.State != triage.IncidentFiring, err
+	})
 }
 
 func (d *demoShow) untilRun(ctx context.Context, incidentID int64) error {

@@ -23,9 +23,13 @@ func judge(s *playbook.Step, out *playbook.Outcome, data *playbook.Data) (triage
 	if len(out.Rows) == 0 {
 		f.Verdict, f.Headline = triage.VerdictUnknown, "No data: "+out.NoData+"."
 		f.NextStep = "Check that the series exists and that its target is scraped."
-		if out.NoDataVerdict != "" {
-			f.Verdict = out.NoDataVerdict
-			f.NextStep = ""
+		switch out.NoDataVerdict {
+		case triage.VerdictNormal:
+			f.Verdict, f.NextStep = triage.VerdictNormal, ""
+			f.Headline = "No series, as it should be: " + out.NoData + "."
+		case triage.VerdictAbnormal:
+			f.Verdict = triage.VerdictAbnormal
+		case triage.VerdictUnknown:
 		}
 		return f, out.Artifacts
 	}
