@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	_ "embed"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -22,19 +23,21 @@ func migrations() []string { return []string{schema} }
 
 // migrate brings River's tables and ours to the current version. Replicas that
 // start together take turns.
-func (db *DB) migrate(ctx context.Context) error {
+func (db *DB) migrate(ctx context.Context) (err error) {
 	conn, err := db.write.Conn(ctx)
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	if db.dialect == postgres {
-		// Held by the session, and so given back by Close at the latest.
+		// Held by the session, which goes back to the pool: give it back first.
 		const migrationLock = 0x747269616765 // "triage"
 		if _, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, int64(migrationLock)); err != nil {
-			return fmt.Errorf("migrate: wait for the other replica's migration: %w", err)
+			return errors.Join(fmt.Errorf("migrate: wait for the other replica's migration: %w", err), conn.Close())
 		}
-		defer conn.ExecContext(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock($1)`, int64(migrationLock)) //nolint:errcheck // closing the connection frees it as well
-		defer conn.Close()
+		defer func() {
+			_, unlockErr := conn.ExecContext(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock($1)`, int64(migrationLock))
+			err = errors.Join(err, unlockErr, conn.Close())
+		}()
 	} else {
 		conn.Close() // the one writer connection, which River needs now
 	}
