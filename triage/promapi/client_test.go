@@ -203,7 +203,7 @@ func TestFailuresSayWhyAndWhetherAnotherTryHelps(t *testing.T) {
 			if failure.Reason != tt.reason || failure.Transient != tt.transient || !strings.Contains(err.Error(), tt.text) {
 				t.Errorf("reason %s, transient %t: %v", failure.Reason, failure.Transient, err)
 			}
-			if !strings.HasPrefix(err.Error(), "prometheus main (http://127.0.0.1:") {
+			if !strings.HasPrefix(err.Error(), "Prometheus main (http://127.0.0.1:") {
 				t.Errorf("does not name the datasource: %v", err)
 			}
 			if !c.metrics.duration.DeleteLabelValues("main", string(tt.reason)) {

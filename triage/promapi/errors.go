@@ -58,7 +58,7 @@ func (c *Client) errorf(reason Reason, err error, format string, args ...any) *E
 		Reason:     reason,
 		Transient:  reason == ReasonUnavailable && !errors.Is(err, errClosed),
 		Err:        err,
-		msg:        fmt.Sprintf("prometheus %s (%s) %s", c.name, c.address, fmt.Sprintf(format, args...)),
+		msg:        fmt.Sprintf("%s (%s) %s", Display(c.name), c.address, fmt.Sprintf(format, args...)),
 	}
 }
 
@@ -144,4 +144,13 @@ func clean(s string) string {
 		s = strings.ToValidUTF8(s[:maxRemoteText], "") + "…"
 	}
 	return strings.Join(strings.Fields(strings.ToValidUTF8(s, "\uFFFD")), " ")
+}
+
+// Display is a datasource's name as people read it: the main one, which is
+// called prometheus, is just Prometheus.
+func Display(name string) string {
+	if name == "prometheus" {
+		return "Prometheus"
+	}
+	return "Prometheus " + name
 }

@@ -129,7 +129,7 @@ func (a *queryAction) nothing(got *answers, series int) string {
 	if series > 0 {
 		what = fmt.Sprintf("gives %d series, all NaN,", series)
 	}
-	return fmt.Sprintf("%s %s in prometheus %s %s", cut(got.expr, maxShownExpr), what, a.name, when)
+	return fmt.Sprintf("%s %s in %s %s", cut(got.expr, maxShownExpr), what, promapi.Display(a.name), when)
 }
 
 // link opens the query in Prometheus's own page at its instant: as a graph
@@ -206,7 +206,7 @@ func (a *queryAction) evidence(env *playbook.Env, got *answers, all []measured) 
 	}
 	return playbook.Artifact{
 		Name: stem(env, "query") + ".json", Title: "Query result", MediaType: "application/json",
-		Source: "prometheus " + a.name, Data: buf.Bytes(),
+		Source: promapi.Display(a.name), Data: buf.Bytes(),
 	}, nil
 }
 
@@ -258,7 +258,7 @@ func (a *queryAction) picture(env *playbook.Env, got *answers, all []measured) p
 		alt += ": no data"
 	}
 	return playbook.Artifact{
-		Name: stem(env, "chart") + ".png", Title: c.Title, MediaType: "image/png", Source: "prometheus " + a.name,
+		Name: stem(env, "chart") + ".png", Title: c.Title, MediaType: "image/png", Source: promapi.Display(a.name),
 		Draw: func(verdict triage.Verdict) ([]byte, string, error) {
 			c := c
 			c.Verdict = verdict

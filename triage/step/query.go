@@ -174,7 +174,7 @@ func (a *queryAction) Run(ctx context.Context, env *playbook.Env) (*playbook.Out
 		return nil, a.stepError(err)
 	}
 	for _, warning := range got.value.Warnings {
-		env.Debugf("prometheus %s warns: %s", a.name, warning)
+		env.Debugf("%s warns: %s", promapi.Display(a.name), warning)
 	}
 	if got.chartErr != nil {
 		env.Debugf("no chart: %v", got.chartErr)
@@ -244,7 +244,7 @@ var nextSteps = map[promapi.Reason]string{
 func (a *queryAction) stepError(err error) error {
 	var failure *promapi.Error
 	if !errors.As(err, &failure) {
-		return fmt.Errorf("prometheus %s: %w", a.name, err)
+		return fmt.Errorf("%s: %w", promapi.Display(a.name), err)
 	}
 	return &playbook.StepError{Err: err, NextStep: nextSteps[failure.Reason], Transient: failure.Transient}
 }

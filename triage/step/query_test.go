@@ -165,16 +165,16 @@ func TestQueryRows(t *testing.T) {
 		},
 		{
 			name:   "no series",
-			noData: "latency gives no series in prometheus main at 04:05:00 UTC",
+			noData: "latency gives no series in Prometheus main at 04:05:00 UTC",
 		},
 		{
 			name:   "all NaN",
 			now:    []sample{route("/a", nan), route("/b", nan)},
-			noData: "latency gives 2 series, all NaN, in prometheus main at 04:05:00 UTC",
+			noData: "latency gives 2 series, all NaN, in Prometheus main at 04:05:00 UTC",
 		},
 		{
 			name: "no series in a range", options: "range: 10m",
-			noData: "latency gives no series in prometheus main in the 10m before 04:05:00 UTC",
+			noData: "latency gives no series in Prometheus main in the 10m before 04:05:00 UTC",
 		},
 		{
 			name: "max_series", options: "max_series: 2",
@@ -313,7 +313,7 @@ func TestQueryEvidence(t *testing.T) {
 				t.Fatalf("%d artifacts", len(out.Artifacts))
 			}
 			got := out.Artifacts[0]
-			if got.Name != "p95.json" || got.MediaType != "application/json" || got.Source != "prometheus main" || got.Draw != nil {
+			if got.Name != "p95.json" || got.MediaType != "application/json" || got.Source != "Prometheus main" || got.Draw != nil {
 				t.Errorf("%+v", got)
 			}
 			golden := filepath.Join("testdata", "evidence_"+name+".json")
@@ -513,7 +513,7 @@ func TestAStepThatIsOverSaysSo(t *testing.T) {
 	fake := newFake(nil, nil)
 	fake.err = context.DeadlineExceeded // what a client returns when its caller's time is over
 	s := mustLoad(t, withProm(fake), "query: {expr: latency}")
-	if _, err := newExecution(nil).run(t.Context(), s); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "prometheus main") {
+	if _, err := newExecution(nil).run(t.Context(), s); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "Prometheus main") {
 		t.Error(err)
 	}
 }
