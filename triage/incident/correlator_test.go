@@ -429,6 +429,20 @@ func TestAHundredTimesAtOnceAndAnInterleavedHAPairIsOneIncident(t *testing.T) {
 	})
 }
 
+func TestLabelsThatAreAlikeAreAllRead(t *testing.T) {
+	each(t, func(w *world) {
+		same := triage.Labels{"alertname": "Slow"}
+		inc := triage.Incident{Key: "Slow{}", Alertname: "Slow", State: triage.IncidentFiring, GroupLabels: same, Labels: same, Annotations: same}
+		if err := w.db.Tx(t.Context(), func(tx *store.Tx) error { return tx.OpenIncident(t.Context(), &inc) }); err != nil {
+			t.Fatal(err)
+		}
+		got := w.only()
+		if diff := cmp.Diff([]triage.Labels{same, same, same}, []triage.Labels{got.GroupLabels, got.Labels, got.Annotations}); diff != "" {
+			t.Errorf("labels (-want +got):\n%s", diff)
+		}
+	})
+}
+
 func TestBacklogIsBounded(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, where store.Options) {
 		where.MaxBacklog = 10

@@ -24,8 +24,11 @@ func scanIncident(s scanner) (triage.Incident, error) {
 	if err != nil {
 		return inc, err
 	}
-	for text, into := range map[string]*triage.Labels{group: &inc.GroupLabels, labels: &inc.Labels, annotations: &inc.Annotations} {
-		if err := fromJSON(text, into); err != nil {
+	for _, column := range []struct {
+		text string
+		into *triage.Labels
+	}{{group, &inc.GroupLabels}, {labels, &inc.Labels}, {annotations, &inc.Annotations}} {
+		if err := fromJSON(column.text, column.into); err != nil {
 			return inc, err
 		}
 	}

@@ -137,8 +137,10 @@ func (db *DB) Backlog(ctx context.Context) (n int, oldest time.Time, err error) 
 		n  int
 		at int64
 	}
-	r, err := one(ctx, db, func(s scanner) (r row, err error) { return r, s.Scan(&r.n, &r.at) },
-		`SELECT COUNT(*), COALESCE(MIN(received_at), 0) FROM notifications WHERE state = 'pending'`)
+	r, err := one(ctx, db, func(s scanner) (r row, err error) {
+		err = s.Scan(&r.n, &r.at)
+		return r, err
+	}, `SELECT COUNT(*), COALESCE(MIN(received_at), 0) FROM notifications WHERE state = 'pending'`)
 	return r.n, fromMicros(r.at), err
 }
 

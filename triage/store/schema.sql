@@ -144,6 +144,7 @@ CREATE TABLE deliveries (
   UNIQUE (notifier, key)
 );
 CREATE INDEX deliveries_owed ON deliveries (notifier, channel, priority, id) WHERE state IN ('pending', 'sending');
+CREATE INDEX deliveries_parked ON deliveries (id) WHERE state = 'parked';
 CREATE INDEX deliveries_incident ON deliveries (incident_id);
 CREATE INDEX deliveries_children ON deliveries (parent_id) WHERE parent_id <> 0;
 
