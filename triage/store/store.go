@@ -22,7 +22,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/sirupsen/logrus"
-	_ "modernc.org/sqlite" // the driver named "sqlite"
 )
 
 // Options say which database, and how the store sees the world.
@@ -123,14 +122,14 @@ func (db *DB) openSQLite(path string) error {
 	readPragmas := url.Values{"_pragma": append([]string{"query_only(1)"}, pragmas["_pragma"][:2]...)}
 	pragmas.Set("_txlock", "immediate")
 	var err error
-	if db.write, err = sql.Open("sqlite", "file:"+path+"?"+pragmas.Encode()); err != nil {
+	if db.write, err = openKeeping("file:" + path + "?" + pragmas.Encode()); err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
 	db.write.SetMaxOpenConns(1)
 	if err := db.write.Ping(); err != nil { // makes the file before anyone reads it
 		return fmt.Errorf("open %s: %w", path, err)
 	}
-	if db.read, err = sql.Open("sqlite", "file:"+path+"?"+readPragmas.Encode()); err != nil {
+	if db.read, err = openKeeping("file:" + path + "?" + readPragmas.Encode()); err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
 	db.read.SetMaxOpenConns(readers)
