@@ -58,10 +58,11 @@ type Options struct {
 	Registerer   prometheus.Registerer // nil: metrics are not registered
 }
 
-// SlackPace is what Slack allows: about one message a second in a channel, and
-// "50+ a minute" edits in a workspace.
+// SlackPace is what Slack allows: about one message a second in a channel and
+// short bursts over that, so that the first findings need not wait for the
+// second after their parent; and "50+ a minute" edits in a workspace.
 func SlackPace() store.Pace {
-	return store.Pace{Post: time.Second, Edit: 1200 * time.Millisecond}
+	return store.Pace{Post: time.Second, Burst: 4, Edit: 1200 * time.Millisecond}
 }
 
 // Outbox is a worker of the outbox. Run works.

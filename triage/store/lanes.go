@@ -55,7 +55,10 @@ func ActionOf(d *triage.Delivery) Action {
 // Pace is how far apart a notifier's messages are kept.
 type Pace struct {
 	Post time.Duration // between two posts or uploads in one channel
-	Edit time.Duration // between two edits of the notifier, in all channels
+	// Burst is how many of those may go at once after a channel was quiet for
+	// as many times Post; 0 means 1.
+	Burst int
+	Edit  time.Duration // between two edits of the notifier, in all channels
 }
 
 // LaneWork is a lane in which something is owed, now or later.
@@ -311,8 +314,11 @@ func (tx *Tx) markSending(ctx context.Context, d *triage.Delivery) (bool, error)
 // keepPace moves the instant before which nothing of the kind goes out.
 func (tx *Tx) keepPace(ctx context.Context, h Hold, a Action, now time.Time) error {
 	if a != ActionEdit {
-		return tx.exec(ctx, `UPDATE lanes SET next_at = $3 WHERE notifier = $1 AND channel = $2`,
-			h.Notifier, h.Channel, micros(now.Add(h.Pace.Post)))
+		// An instant that lies behind is what is left of the burst.
+		full := now.Add(-h.Pace.Post * time.Duration(max(h.Pace.Burst, 1)-1))
+		return tx.exec(ctx, `
+			UPDATE lanes SET next_at = CASE WHEN next_at > $3 THEN next_at ELSE $3 END + $4 WHERE notifier = $1 AND channel = $2`,
+			h.Notifier, h.Channel, micros(full), h.Pace.Post.Microseconds())
 	}
 	if h.Pace.Edit <= 0 {
 		return nil
