@@ -30,7 +30,7 @@ e2e: ## end to end with Debian's Prometheus, Alertmanager and PostgreSQL, instal
 bench: ## the benchmarks of docs/performance.md
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
 
-fuzz: ## each fuzz target for FUZZTIME
+fuzz: ## the webhook decoder, the playbook loader and the Slack escaping for FUZZTIME each, the other fuzz targets briefly
 	.ci/fuzz $(FUZZTIME)
 
 lint: ## gofumpt, vet, staticcheck and more, see .golangci.yml

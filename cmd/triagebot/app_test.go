@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -101,6 +104,62 @@ func TestAPageBecomesAThreadThoughPrometheusIsDown(t *testing.T) {
 		if reply := thread.Replies[0].Text; !strings.Contains(reply, "could not tell") && !strings.Contains(reply, "unknown") {
 			t.Errorf("reply %q, want it unknown: nothing listens where Prometheus should", reply)
 		}
+	}
+}
+
+// prometheusSince answers 7 to any query from an instant on, and nothing to
+// one about earlier.
+func prometheusSince(t *testing.T, since time.Time) string {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		at, err := strconv.ParseFloat(r.FormValue("time"), 64)
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/query_range"):
+			fmt.Fprint(w, `{"status":"success","data":{"resultType":"matrix","result":[]}}`)
+		case err != nil:
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		case at < float64(since.Unix()):
+			fmt.Fprint(w, `{"status":"success","data":{"resultType":"vector","result":[]}}`)
+		default:
+			fmt.Fprintf(w, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[%d,"7"]}]}}`, int64(at))
+		}
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func TestAnAlertThatNoPlaybookMatchesShowsItsOwnExpression(t *testing.T) {
+	for name, tc := range map[string]struct {
+		since time.Duration
+		want  string
+	}{
+		"Fresh":    {time.Minute, "is 7 now (no data an hour ago)"},
+		"Standing": {24 * time.Hour, "is 7 now (7 an hour ago)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			file := smallConfig(t, dir, "")
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(t, dir, "triagebot.yaml", strings.Replace(string(text), "http://127.0.0.1:9", prometheusSince(t, time.Now().Add(-tc.since)), 1))
+			a := startApp(t, file)
+			if status, answer := request(t, http.MethodPost, a.url()+receive.Path, strings.ReplaceAll(firing, "NAME", name)); status != http.StatusOK {
+				t.Fatalf("the webhook answers %d: %s", status, answer)
+			}
+			var reply string
+			eventually(t, "a reply", func() bool {
+				threads := a.local.workspace.Channel("incidents")
+				if len(threads) == 0 || len(threads[0].Replies) == 0 {
+					return false
+				}
+				reply = threads[0].Replies[0].Text
+				return true
+			})
+			if !strings.Contains(reply, "No playbook matches "+name) || !strings.Contains(reply, tc.want) {
+				t.Errorf("reply %q, want %q in it", reply, tc.want)
+			}
+		})
 	}
 }
 
