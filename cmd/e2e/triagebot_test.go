@@ -70,8 +70,8 @@ func (w *world) configure(t *testing.T, poll time.Duration) {
 	}
 }
 
-// serve starts triagebot and waits until it takes notifications.
-func (w *world) serve(t *testing.T) *process {
+// startBot starts triagebot and waits until it takes notifications.
+func (w *world) startBot(t *testing.T) *process {
 	t.Helper()
 	bot := start(t, w.botDir(), "triagebot", os.Getenv(binaryEnv), "serve", "--config.file=triagebot.yaml")
 	bot.answers(t, w.botURL()+"/-/ready")
