@@ -3,12 +3,10 @@
 package crashtest
 
 import (
-	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
-	"testing"
 
 	"triagebot/notifiers/slack/slacklocal"
 	"triagebot/triage"
@@ -195,13 +193,3 @@ func (w *world) shown() board {
 }
 
 func (b board) count() int { return len(b) }
-
-// median is the middle one of values, which must not be empty.
-func median[T cmp.Ordered](t *testing.T, values []T) T {
-	t.Helper()
-	if len(values) == 0 {
-		t.Fatal("nothing was measured")
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	return sorted[len(sorted)/2]
-}
