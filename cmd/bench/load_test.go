@@ -94,8 +94,11 @@ func driveOne(address string, n int, request func(n int) []byte) ([]time.Duratio
 		var text bytes.Buffer
 		_, err = io.Copy(&text, resp.Body)
 		_ = resp.Body.Close()
-		if err != nil || resp.StatusCode != http.StatusOK {
-			return nil, fmt.Errorf("answer %d of %d: %s %s (%v)", i, n, resp.Status, &text, err)
+		if err != nil {
+			return nil, fmt.Errorf("answer %d of %d: %w", i, n, err)
+		}
+		if resp.StatusCode != http.StatusOK {
+			return nil, fmt.Errorf("answer %d of %d: %s %s", i, n, resp.Status, &text)
 		}
 		latencies = append(latencies, time.Since(sent))
 	}

@@ -30,8 +30,9 @@ type subcommand struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(execute(ctx, os.Args, os.Stdout, os.Stderr))
+	status := execute(ctx, os.Args, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(status)
 }
 
 // execute runs the program and returns its exit status: 0 for success, 1 for a

@@ -84,12 +84,16 @@ func messages() map[string]triage.Post {
 		}),
 		"finding-abnormal": {Finding: findingPost()},
 		"finding-normal": findingWith(func(p *triage.FindingPost) {
-			p.Finding = triage.Finding{StepID: "backoff", Title: "Worker backoff", Kind: "query", Verdict: triage.VerdictNormal, Headline: "No worker backs off.",
-				Rows: []triage.Row{{Name: "max", Value: "0 ms"}}, At: start, Took: 12 * time.Second}
+			p.Finding = triage.Finding{
+				StepID: "backoff", Title: "Worker backoff", Kind: "query", Verdict: triage.VerdictNormal, Headline: "No worker backs off.",
+				Rows: []triage.Row{{Name: "max", Value: "0 ms"}}, At: start, Took: 12 * time.Second,
+			}
 		}),
 		"finding-unknown": findingWith(func(p *triage.FindingPost) {
-			p.Finding = triage.Finding{StepID: "trace", Kind: "trace", Verdict: triage.VerdictUnknown, Headline: "Tempo did not answer within 10 s.",
-				NextStep: "Check that Tempo is up, then run the step again.", At: start}
+			p.Finding = triage.Finding{
+				StepID: "trace", Kind: "trace", Verdict: triage.VerdictUnknown, Headline: "Tempo did not answer within 10 s.",
+				NextStep: "Check that Tempo is up, then run the step again.", At: start,
+			}
 		}),
 		"finding-skipped": findingWith(func(p *triage.FindingPost) {
 			p.Finding = triage.Finding{StepID: "page", Title: "Page", Skipped: "its condition was false", At: start}
@@ -376,8 +380,12 @@ func TestAParentHasAtMostSevenBlocksAndSixFields(t *testing.T) {
 
 func TestTheStepLineTellsStatesApart(t *testing.T) {
 	steps := []triage.StepMark{
-		{ID: "a", State: triage.StepNormal}, {ID: "b", State: triage.StepAbnormal}, {ID: "c", State: triage.StepUnknown},
-		{ID: "d", State: triage.StepSkipped}, {ID: "readyz", State: triage.StepRunning}, {ID: "f", State: triage.StepWaiting},
+		{ID: "a", State: triage.StepNormal},
+		{ID: "b", State: triage.StepAbnormal},
+		{ID: "c", State: triage.StepUnknown},
+		{ID: "d", State: triage.StepSkipped},
+		{ID: "readyz", State: triage.StepRunning},
+		{ID: "f", State: triage.StepWaiting},
 	}
 	if got, want := stepLine(steps), "✅🔺❔➖⏳▫️ 4/6 · 1 abnormal · 1 unknown · running: readyz"; got != want {
 		t.Errorf("step line %q, want %q", got, want)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/slack-go/slack"
 
@@ -94,7 +95,7 @@ func (n *Notifier) postTo(ctx context.Context, channel string, d *triage.Deliver
 }
 
 func (n *Notifier) postOnce(ctx context.Context, channel string, d *triage.Delivery, content []slack.MsgOption) (triage.RemoteRef, *notifiers.Error) {
-	options := append(content, tagged(d))
+	options := append(slices.Clip(content), tagged(d))
 	if d.Thread.ID != "" {
 		options = append(options, slack.MsgOptionTS(d.Thread.ID))
 	}

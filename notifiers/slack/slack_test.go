@@ -94,10 +94,6 @@ func (f *fixture) reply(thread triage.RemoteRef) *triage.Delivery {
 	return d
 }
 
-func (f *fixture) note(text string) *triage.Delivery {
-	return f.delivery(triage.DeliveryReply, triage.Post{Note: &triage.NotePost{IncidentID: 7, Text: text}})
-}
-
 func (f *fixture) file(thread triage.RemoteRef) *triage.Delivery {
 	d := f.delivery(triage.DeliveryFile, triage.Post{File: &triage.FilePost{
 		IncidentID: 7, Comment: "p95 over the last hour",

@@ -57,12 +57,12 @@ func clean(s string, limit int) string {
 }
 
 func visible(r, prev rune) bool {
-	switch {
-	case r == '\n', r == '\t':
+	switch r {
+	case '\n', '\t':
 		return true
-	case r == zwj, r == zwnj:
+	case zwj, zwnj:
 		return prev > unicode.MaxASCII && prev != utf8.RuneError && prev != zwj && prev != zwnj
-	case r == '\u2028', r == '\u2029': // line and paragraph separator
+	case '\u2028', '\u2029': // line and paragraph separator
 		return false
 	}
 	return !unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs)

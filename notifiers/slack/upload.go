@@ -152,7 +152,7 @@ func (n *Notifier) shared(ctx context.Context, d *triage.Delivery, id, channel s
 	if err == nil && remote.ID != "" {
 		return notifiers.Receipt{Remote: remote}, nil
 	}
-	not := errors.New("Slack has not shared the file yet")
+	not := errors.New("the file is not shared yet")
 	if err != nil {
 		not = fmt.Errorf("cannot see whether the file is shared: %w", err.Err)
 	}
@@ -188,13 +188,15 @@ func (n *Notifier) shown(ctx context.Context, d *triage.Delivery, id, channel st
 	}
 	n.succeeded(methodFileInfo)
 	for _, shares := range []map[string][]slack.ShareFileInfo{f.Shares.Public, f.Shares.Private} {
-		for _, s := range shares[channel] {
-			remote := triage.RemoteRef{Channel: channel, ID: s.Ts}
-			if d.Thread.ID != "" && s.ThreadTs != d.Thread.ID {
-				return triage.RemoteRef{}, n.withdraw(ctx, remote)
-			}
-			return remote, nil
+		if len(shares[channel]) == 0 {
+			continue
 		}
+		share := shares[channel][0]
+		remote := triage.RemoteRef{Channel: channel, ID: share.Ts}
+		if d.Thread.ID != "" && share.ThreadTs != d.Thread.ID {
+			return triage.RemoteRef{}, n.withdraw(ctx, remote)
+		}
+		return remote, nil
 	}
 	return triage.RemoteRef{}, nil
 }

@@ -176,14 +176,14 @@ func TestAnArtifactThatCannotBeRead(t *testing.T) {
 	})
 	t.Run("cannot be opened", func(t *testing.T) {
 		f, thread := inThread(t)
-		f.Notifier.open = func(context.Context, int64, string) (io.ReadCloser, int64, error) {
+		f.open = func(context.Context, int64, string) (io.ReadCloser, int64, error) {
 			return nil, 0, errors.New("the bucket is down")
 		}
 		f.refused(t, f.file(thread), notifiers.Transient)
 	})
 	t.Run("breaks off", func(t *testing.T) {
 		f, thread := inThread(t)
-		f.Notifier.open = func(context.Context, int64, string) (io.ReadCloser, int64, error) {
+		f.open = func(context.Context, int64, string) (io.ReadCloser, int64, error) {
 			return io.NopCloser(strings.NewReader("half")), 8, nil
 		}
 		f.refused(t, f.file(thread), notifiers.Transient)
@@ -193,7 +193,7 @@ func TestAnArtifactThatCannotBeRead(t *testing.T) {
 	})
 	t.Run("is larger than Slack takes", func(t *testing.T) {
 		f, thread := inThread(t)
-		f.Notifier.open = func(context.Context, int64, string) (io.ReadCloser, int64, error) {
+		f.open = func(context.Context, int64, string) (io.ReadCloser, int64, error) {
 			return io.NopCloser(strings.NewReader("")), maxFile + 1, nil
 		}
 		f.refused(t, f.file(thread), notifiers.Permanent)

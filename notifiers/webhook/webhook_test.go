@@ -160,10 +160,16 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		want   string // reason; "" for success
 		after  time.Duration
 	}{
-		{status: 200}, {status: 201}, {status: 204},
+		{status: 200},
+		{status: 201},
+		{status: 204},
 		{status: 304, want: "permanent"},
-		{status: 400, want: "permanent"}, {status: 401, want: "permanent"}, {status: 404, want: "permanent"},
-		{status: 408, want: "permanent"}, {status: 410, want: "permanent"}, {status: 413, want: "permanent"},
+		{status: 400, want: "permanent"},
+		{status: 401, want: "permanent"},
+		{status: 404, want: "permanent"},
+		{status: 408, want: "permanent"},
+		{status: 410, want: "permanent"},
+		{status: 413, want: "permanent"},
 		{status: 429, want: "rate limited"},
 		{status: 429, header: "17", want: "rate limited", after: 17 * time.Second},
 		{status: 429, header: "Sun, 01 Mar 2026 12:01:00 GMT", want: "rate limited", after: time.Minute},
@@ -171,7 +177,10 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		{status: 429, header: "-5", want: "rate limited"},
 		{status: 429, header: "4294967295", want: "rate limited", after: 24 * time.Hour},
 		{status: 429, header: "soon", want: "rate limited"},
-		{status: 500, want: "transient"}, {status: 502, want: "transient"}, {status: 503, want: "transient"}, {status: 599, want: "transient"},
+		{status: 500, want: "transient"},
+		{status: 502, want: "transient"},
+		{status: 503, want: "transient"},
+		{status: 599, want: "transient"},
 	} {
 		t.Run(fmt.Sprint(test.status, " ", test.header), func(t *testing.T) {
 			e := listen(t, func(w http.ResponseWriter, _ *http.Request) {

@@ -190,10 +190,14 @@ func TestWhatWasChangedIsNamed(t *testing.T) {
 			name := filepath.Join(dir, ManifestName)
 			writeFile(t, name, bytes.Replace(readFile(t, name), []byte(`"sealed": `), []byte(`"x": 1, "sealed": `), 1))
 		}, []string{"edited: manifest.json: it does not have the form"}},
-		{"a size edited", manifest(false, func(m *Manifest) { m.Evidence[1].Size++ }),
-			[]string{"edited: manifest.json: its head", "edited: %: entry 2", "edited: manifest.json: % has 8 bytes"}},
-		{"a source edited, the head made to fit", manifest(true, func(m *Manifest) { m.Evidence[1].Source = "elsewhere" }),
-			[]string{"edited: %: entry 2"}},
+		{
+			"a size edited", manifest(false, func(m *Manifest) { m.Evidence[1].Size++ }),
+			[]string{"edited: manifest.json: its head", "edited: %: entry 2", "edited: manifest.json: % has 8 bytes"},
+		},
+		{
+			"a source edited, the head made to fit", manifest(true, func(m *Manifest) { m.Evidence[1].Source = "elsewhere" }),
+			[]string{"edited: %: entry 2"},
+		},
 		{"a redaction count edited and the entry's hash made to fit", manifest(true, func(m *Manifest) {
 			m.Evidence[1].Redactions = 7
 			m.Evidence[1].Hash = entryHash(m.Evidence[1])
@@ -201,18 +205,30 @@ func TestWhatWasChangedIsNamed(t *testing.T) {
 		{"two entries swapped", manifest(true, func(m *Manifest) {
 			m.Evidence[1], m.Evidence[2] = m.Evidence[2], m.Evidence[1]
 		}), []string{"reordered: readyz", "reordered: %", "cut: manifest.json: the chain should end"}},
-		{"the first entry cut out", manifest(true, func(m *Manifest) { m.Evidence = m.Evidence[1:] }),
-			[]string{"cut: %: entry 1 follows"}},
-		{"the middle entry cut out", manifest(true, func(m *Manifest) { m.Evidence = append(m.Evidence[:1:1], m.Evidence[2]) }),
-			[]string{"cut: readyz: entry 2 follows"}},
-		{"the last entry cut off", manifest(true, func(m *Manifest) { m.Evidence = m.Evidence[:2] }),
-			[]string{"cut: manifest.json: the chain should end"}},
-		{"an entry repeated", manifest(true, func(m *Manifest) { m.Evidence = append(m.Evidence, m.Evidence[2]) }),
-			[]string{"reordered: readyz", "edited: manifest.json: it lists readyz"}},
-		{"an entry of another incident", manifest(true, func(m *Manifest) { m.Evidence[1].IncidentID = 41 }),
-			[]string{"edited: %: entry 2 of the manifest says", "edited: %: entry 2 belongs to incident 41"}},
-		{"an entry that leads out of the bundle", manifest(true, func(m *Manifest) { m.Evidence[1].Name = "../x" }),
-			[]string{"edited: ../x: entry 2", "edited: manifest.json: it lists a file that cannot be"}},
+		{
+			"the first entry cut out", manifest(true, func(m *Manifest) { m.Evidence = m.Evidence[1:] }),
+			[]string{"cut: %: entry 1 follows"},
+		},
+		{
+			"the middle entry cut out", manifest(true, func(m *Manifest) { m.Evidence = append(m.Evidence[:1:1], m.Evidence[2]) }),
+			[]string{"cut: readyz: entry 2 follows"},
+		},
+		{
+			"the last entry cut off", manifest(true, func(m *Manifest) { m.Evidence = m.Evidence[:2] }),
+			[]string{"cut: manifest.json: the chain should end"},
+		},
+		{
+			"an entry repeated", manifest(true, func(m *Manifest) { m.Evidence = append(m.Evidence, m.Evidence[2]) }),
+			[]string{"reordered: readyz", "edited: manifest.json: it lists readyz"},
+		},
+		{
+			"an entry of another incident", manifest(true, func(m *Manifest) { m.Evidence[1].IncidentID = 41 }),
+			[]string{"edited: %: entry 2 of the manifest says", "edited: %: entry 2 belongs to incident 41"},
+		},
+		{
+			"an entry that leads out of the bundle", manifest(true, func(m *Manifest) { m.Evidence[1].Name = "../x" }),
+			[]string{"edited: ../x: entry 2", "edited: manifest.json: it lists a file that cannot be"},
+		},
 		{"unsealed", manifest(false, func(m *Manifest) { m.Sealed = false }), []string{"edited: manifest.json: its head"}},
 		{"the report and its hash rewritten", func(t *testing.T, dir string, _ View) {
 			writeFile(t, filepath.Join(dir, ReportName), []byte("all is well"))
@@ -224,8 +240,10 @@ func TestWhatWasChangedIsNamed(t *testing.T) {
 				}
 			})
 		}, []string{"edited: manifest.json: its head"}},
-		{"the report no longer listed", manifest(true, func(m *Manifest) { m.Derived = m.Derived[:1] }),
-			[]string{"edited: manifest.json: it no longer lists report.md", "added: report.md"}},
+		{
+			"the report no longer listed", manifest(true, func(m *Manifest) { m.Derived = m.Derived[:1] }),
+			[]string{"edited: manifest.json: it no longer lists report.md", "added: report.md"},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, dir, _, v := testBundle(t, true)
@@ -351,17 +369,21 @@ func testView() View {
 			StartedAt: at.Add(-time.Minute), OpenedAt: at, ResolvedAt: at.Add(9 * time.Minute),
 		},
 		Runs: []RunView{{
-			Run: triage.Run{ID: 9, IncidentID: 42, Playbook: "latency-slo-breach", Trigger: triage.TriggerAlert, State: triage.RunFinished,
-				At: at, StartedAt: at, FinishedAt: at.Add(2 * time.Second)},
+			Run: triage.Run{
+				ID: 9, IncidentID: 42, Playbook: "latency-slo-breach", Trigger: triage.TriggerAlert, State: triage.RunFinished,
+				At: at, StartedAt: at, FinishedAt: at.Add(2 * time.Second),
+			},
 			Findings: []triage.Finding{
 				{StepID: "ready", Title: "Readiness", Verdict: triage.VerdictNormal, Headline: "ready", At: at, Took: 12 * time.Millisecond},
 				{StepID: "trace", Title: "Trace", Verdict: triage.VerdictUnknown, Headline: "Tempo did not answer: dial http://bob:hunter2@tempo", NextStep: "look at tempo | its log", At: at, Took: time.Second},
 				{StepID: "page", Title: "page", Skipped: "its when was false"},
-				{StepID: "p95", Title: "p95 latency", Verdict: triage.VerdictAbnormal, Headline: "p95 on /v1/chat is 512 ms (200 ms a day ago)", At: at, Took: 35 * time.Millisecond,
+				{
+					StepID: "p95", Title: "p95 latency", Verdict: triage.VerdictAbnormal, Headline: "p95 on /v1/chat is 512 ms (200 ms a day ago)", At: at, Took: 35 * time.Millisecond,
 					Rows:     []triage.Row{{Name: `{route="/v1|chat"}`, Value: "512 ms", Baseline: "200 ms", Abnormal: true}, {Name: "b", Value: "1 ms"}},
 					Omitted:  4,
 					Links:    []triage.Link{{Title: "graph", URL: "http://prometheus:9090/graph?g0.expr=up"}, {Title: "bad", URL: "javascript:alert(1)"}},
-					Evidence: []triage.EvidenceRef{{Name: "runs/9/p95-3fa9c2d1.json"}, {Name: "../../etc/passwd"}}},
+					Evidence: []triage.EvidenceRef{{Name: "runs/9/p95-3fa9c2d1.json"}, {Name: "../../etc/passwd"}},
+				},
 			},
 		}},
 		Timeline: []triage.TimelineEntry{

@@ -330,7 +330,7 @@ func expansions(list *parse.ListNode, limit int) (texts [][]parse.Node, complete
 			if !ok || !alsoOK {
 				return nil, false
 			}
-			ways = append(then, otherwise...)
+			ways = slices.Concat(then, otherwise)
 		}
 		if len(texts)*len(ways) > limit {
 			return nil, false

@@ -35,7 +35,7 @@ var foreign = []struct {
 // be decoded, nil when it could.
 func explain(body []byte, decodeErr error) error {
 	if syntax := new(json.SyntaxError); errors.As(decodeErr, &syntax) {
-		return fmt.Errorf("the body is not JSON: %v at byte %d", syntax, syntax.Offset)
+		return fmt.Errorf("the body is not JSON: %w at byte %d", syntax, syntax.Offset)
 	}
 	switch bytes.TrimSpace(body)[0] {
 	case '{':

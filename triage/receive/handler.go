@@ -169,8 +169,10 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, repl
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return nil, reply{http.StatusUnsupportedMediaType, resultEncoded, "the body is compressed; Alertmanager sends plain JSON, so look at the proxy between"}
 	}
-	tooLarge := reply{http.StatusRequestEntityTooLarge, resultTooLarge,
-		fmt.Sprintf("the body is over %d bytes; set max_alerts in Alertmanager's webhook_configs, or raise server.max_body", h.opts.MaxBody)}
+	tooLarge := reply{
+		http.StatusRequestEntityTooLarge, resultTooLarge,
+		fmt.Sprintf("the body is over %d bytes; set max_alerts in Alertmanager's webhook_configs, or raise server.max_body", h.opts.MaxBody),
+	}
 	if r.ContentLength > h.opts.MaxBody {
 		w.Header().Set("Connection", "close") // rather than read the rest of it
 		return nil, tooLarge

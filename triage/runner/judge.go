@@ -5,6 +5,7 @@ package runner
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -52,7 +53,7 @@ func judge(s *playbook.Step, out *playbook.Outcome, data *playbook.Data) (triage
 	if len(abnormal) > 0 {
 		f.Verdict = triage.VerdictAbnormal
 	}
-	ordered := append(abnormal, rest...)
+	ordered := slices.Concat(abnormal, rest)
 	f.Rows, f.Omitted = rows(ordered, len(abnormal))
 	f.Vars = ordered[0].Vars
 	f.Headline = out.Headline

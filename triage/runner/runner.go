@@ -229,8 +229,8 @@ func (x *execution) data() *playbook.Data {
 func (x *execution) step(ctx context.Context, s *playbook.Step, limit time.Time) error {
 	started := x.Now()
 	f, artifacts := x.attempt(ctx, s, limit)
-	if ctx.Err() != nil {
-		return nil // stopped, not finished: the next attempt runs it again
+	if err := ctx.Err(); err != nil {
+		return err // stopped, not finished: the next attempt runs it again
 	}
 	f.StepID, f.Title, f.Kind, f.At = s.ID, s.Title, s.Kind, x.run.At
 	f.StartedAt, f.Took = started, x.Now().Sub(started)

@@ -437,7 +437,7 @@ func TestNormalFindingsAreFoldedWhereOnlyAbnormalOnesSpeak(t *testing.T) {
 func TestAPlaybookThatIsGoneIsSaid(t *testing.T) {
 	each(t, fourSteps, func(w *world) {
 		run := w.open()
-		w.r.Options.Playbook = func(string) *playbook.Playbook { return nil }
+		w.r.Playbook = func(string) *playbook.Playbook { return nil }
 		w.execute(run)
 		after, err := w.db.Run(t.Context(), run.ID)
 		if err != nil || after.State != triage.RunFailed {

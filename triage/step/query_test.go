@@ -290,7 +290,8 @@ func TestWhatAQueryAsks(t *testing.T) {
 
 func TestQueryEvidence(t *testing.T) {
 	now := []sample{
-		{triage.Labels{"route": "/a", "method": "GET"}, 431.25}, {triage.Labels{"route": "/b", "method": "<!channel>\u202E"}, math.NaN()},
+		{triage.Labels{"route": "/a", "method": "GET"}, 431.25},
+		{triage.Labels{"route": "/b", "method": "<!channel>\u202E"}, math.NaN()},
 		{triage.Labels{"route": "/c", "method": "GET"}, math.Inf(1)},
 	}
 	before := []sample{{triage.Labels{"route": "/a", "method": "GET"}, 212}}

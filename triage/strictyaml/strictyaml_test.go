@@ -18,7 +18,7 @@ type server struct {
 	Timeout model.Duration `yaml:"timeout"`
 	Verbose bool           `yaml:"verbose"`
 	Tags    []string       `yaml:"tags"`
-	secret  string
+	secret  string         //nolint:unused // stands for fields that are no keys
 }
 
 type shared struct {
@@ -99,11 +99,11 @@ func TestEveryProblemIsReportedWithItsLineAndKey(t *testing.T) {
 		{"within a type that decodes itself", "http_config: {basic_auth: {user: x}}", `f.yaml:1: http_config.basic_auth.user: unknown key; known are password, password_file, password_ref, username, username_file, username_ref`},
 		{"refused by a type that decodes itself", "name: a\nhttp_config: {authorization: {type: basic}}\nratio: x", `f.yaml:2: http_config: authorization type cannot be set to "basic", use "basic_auth" instead` + "\n" + `f.yaml:3: ratio: "x" is no number`},
 		{"of a wrong type within one", "http_config:\n  follow_redirects: maybe", "f.yaml:2: http_config.follow_redirects: text `maybe` is neither true nor false"},
-		{"several", "server: {port: x, verbose: loud}\nratio: z\nnmae: q", strings.Join([]string{
+		{"several", "server: {port: x, verbose: loud}\nratio: z\nnam: q", strings.Join([]string{
 			`f.yaml:1: server.port: "x" is no whole number`,
 			`f.yaml:1: server.verbose: "loud" is neither true nor false`,
 			`f.yaml:2: ratio: "z" is no number`,
-			`f.yaml:3: nmae: unknown key; did you mean "name"?; known are backup, hosts, http_config, list, name, ratio, server, step`,
+			`f.yaml:3: nam: unknown key; did you mean "name"?; known are backup, hosts, http_config, list, name, ratio, server, step`,
 		}, "\n")},
 	}
 	for _, test := range tests {

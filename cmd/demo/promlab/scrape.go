@@ -129,7 +129,7 @@ type sample struct {
 // series are the labels under which the sample is stored.
 func (t Target) series(s sample) labels.Labels {
 	b := labels.NewScratchBuilder(len(s.pairs) + 4)
-	b.Add(labels.MetricName, s.name+s.suffix)
+	b.Add(model.MetricNameLabel, s.name+s.suffix)
 	b.Add("instance", t.Instance)
 	b.Add("job", t.Job)
 	for _, l := range s.pairs {

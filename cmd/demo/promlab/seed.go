@@ -12,6 +12,7 @@ import (
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/storage"
@@ -106,7 +107,7 @@ func (l *Lab) seedRecording(ctx context.Context, name, expr string, extra map[st
 	}
 	app := l.db.AppenderV2(ctx)
 	for _, series := range matrix {
-		b := labels.NewBuilder(series.Metric).Set(labels.MetricName, name)
+		b := labels.NewBuilder(series.Metric).Set(model.MetricNameLabel, name)
 		for k, v := range extra {
 			b.Set(k, v)
 		}

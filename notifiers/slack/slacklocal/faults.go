@@ -28,10 +28,6 @@ type Fault struct {
 	LateShare bool
 }
 
-func (f Fault) isZero() bool {
-	return !f.Cut && f.Status == 0 && f.Error == "" && f.Wait == nil && !f.LateShare
-}
-
 type faults struct {
 	mu    sync.Mutex
 	plans map[string]*plan // by method, "*" for all, "upload" for the upload URL

@@ -170,7 +170,7 @@ func TestAPageLearnsOfChangesAtOnce(t *testing.T) {
 	until(": hello")
 	f.post(t, "a message")
 	until("data: changed")
-	if err := f.Workspace.Close(); err != nil {
+	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for lines.Scan() { // ends, because the workspace is closed

@@ -9,8 +9,16 @@ import "strings"
 type sign struct{ emoji, image string }
 
 var signs = [...]sign{
-	{"🔴", "red"}, {"🟠", "orange"}, {"🟡", "yellow"}, {"🔵", "blue"}, {"✅", "check"},
-	{"🔺", "triangle"}, {"❔", "question"}, {"⏳", "hourglass"}, {"▫️", "square"}, {"➖", "minus"},
+	{"🔴", "red"},
+	{"🟠", "orange"},
+	{"🟡", "yellow"},
+	{"🔵", "blue"},
+	{"✅", "check"},
+	{"🔺", "triangle"},
+	{"❔", "question"},
+	{"⏳", "hourglass"},
+	{"▫️", "square"},
+	{"➖", "minus"},
 }
 
 // signedRun is text, or one emoji as a picture.

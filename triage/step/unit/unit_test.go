@@ -34,9 +34,18 @@ func TestStepsAreRoundInTheirUnit(t *testing.T) {
 		unit      Unit
 		raw, want float64
 	}{
-		{None, 1, 1}, {None, 1.1, 2}, {None, 3, 5}, {None, 7, 10}, {None, 0.03, 0.05},
-		{Bytes, 300e6, 512 << 20}, {Bytes, 0.3, 0.5},
-		{Millis, 70, 100}, {Millis, 50e3, 60e3}, {Seconds, 7, 10}, {Seconds, 1000, 1800}, {Seconds, 3, 5},
+		{None, 1, 1},
+		{None, 1.1, 2},
+		{None, 3, 5},
+		{None, 7, 10},
+		{None, 0.03, 0.05},
+		{Bytes, 300e6, 512 << 20},
+		{Bytes, 0.3, 0.5},
+		{Millis, 70, 100},
+		{Millis, 50e3, 60e3},
+		{Seconds, 7, 10},
+		{Seconds, 1000, 1800},
+		{Seconds, 3, 5},
 	} {
 		if got := tt.unit.Step(tt.raw); math.Abs(got-tt.want) > 1e-12*tt.want {
 			t.Errorf("%s: step for %v is %v, want %v", tt.unit, tt.raw, got, tt.want)
