@@ -138,11 +138,7 @@ func TestAnAlertThatNoPlaybookMatchesShowsItsOwnExpression(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			file := smallConfig(t, dir, "")
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			write(t, dir, "triagebot.yaml", strings.Replace(string(text), "http://127.0.0.1:9", prometheusSince(t, time.Now().Add(-tc.since)), 1))
+			write(t, dir, "triagebot.yaml", strings.Replace(readText(t, file), "http://127.0.0.1:9", prometheusSince(t, time.Now().Add(-tc.since)), 1))
 			a := startApp(t, file)
 			if status, answer := request(t, http.MethodPost, a.url()+receive.Path, strings.ReplaceAll(firing, "NAME", name)); status != http.StatusOK {
 				t.Fatalf("the webhook answers %d: %s", status, answer)

@@ -30,6 +30,15 @@ func write(t *testing.T, dir, name, text string) string {
 	return path
 }
 
+func readText(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
 const smallPlaybook = `
 name: slow
 title: Slow
@@ -99,11 +108,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	write(t, dir, "slack", "xoxb-very-secret\n")
 	write(t, dir, "bearer", "hunter2-hunter2\n")
 	file := smallConfig(t, dir, "")
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	changed := strings.Replace(string(text), `slack: {`, `slack: {token_file: slack, `, 1)
+	changed := strings.Replace(readText(t, file), `slack: {`, `slack: {token_file: slack, `, 1)
 	changed = strings.Replace(changed, `server: {`, `server: {auth: {bearer_token_file: bearer}, `, 1)
 	write(t, dir, "triagebot.yaml", changed)
 	status, stdout, stderr := run(t, "check", "config", file, "--print")
