@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 	"go.yaml.in/yaml/v3"
 
+	"triagebot/triage/matcher"
 	"triagebot/triage/strictyaml"
 )
 
@@ -255,7 +256,7 @@ func (k *checker) routes(c *Config) {
 		r := &c.Routes[i]
 		path := fmt.Sprintf("routes[%d]", i)
 		for j, text := range r.Match {
-			m, err := parseMatchers(text)
+			m, err := matcher.Parse(text)
 			switch {
 			case err != nil:
 				k.addf(fmt.Sprintf("%s.match[%d]", path, j), "%v; write a matcher such as severity=\"critical\"", err)

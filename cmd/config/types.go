@@ -6,6 +6,8 @@ package config
 import (
 	promconfig "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
+
+	"triagebot/triage/matcher"
 )
 
 // Config is the whole file, with defaults filled in, paths made relative to
@@ -168,7 +170,7 @@ type Route struct {
 	Channel  string   `yaml:"channel,omitempty"` // Slack only
 	Replies  string   `yaml:"replies,omitempty"` // Incidents.Replies when ""
 
-	matchers matchers
+	matchers matcher.Matchers
 }
 
 // NotifierSlack is the name of the Slack notifier in routes.

@@ -14,6 +14,7 @@ import (
 	"cel.dev/cel-go/cel"
 	"go.yaml.in/yaml/v3"
 
+	"triagebot/triage/matcher"
 	"triagebot/triage/strictyaml"
 )
 
@@ -167,7 +168,7 @@ func (l *loader) load(f File, needsMatch bool) (p *Playbook, nameLine int) {
 	}
 	for i, text := range y.Match {
 		key := "match[" + strconv.Itoa(i) + "]"
-		ms, err := parseMatchers(text)
+		ms, err := matcher.Parse(text)
 		switch {
 		case err != nil:
 			c.Errorf(rootNode, key, `%q is no matcher: %v; write one as in Alertmanager: 'alertname="HighLatency"'`, text, err)

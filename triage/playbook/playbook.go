@@ -7,6 +7,7 @@ import (
 	"cel.dev/cel-go/cel"
 
 	"triagebot/triage"
+	"triagebot/triage/matcher"
 )
 
 // Playbook is what to run for which alerts, loaded and checked. It is
@@ -21,7 +22,7 @@ type Playbook struct {
 	Timeout time.Duration // of a whole run
 	Steps   []*Step       // in the file's order
 
-	match  matchers
+	match  matcher.Matchers
 	inputs []input
 }
 
@@ -136,7 +137,7 @@ type Set struct{ playbooks []*Playbook }
 // all match; nil when none does.
 func (s *Set) Match(labels triage.Labels) *Playbook {
 	for _, p := range s.playbooks {
-		if p.match.match(labels) {
+		if p.match.Match(labels) {
 			return p
 		}
 	}
