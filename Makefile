@@ -25,7 +25,7 @@ test: ## all tests, on SQLite and on PostgreSQL, with the race detector
 
 e2e: ## end to end with Debian's Prometheus, Alertmanager and PostgreSQL, installed where missing
 	.ci/need postgresql prometheus prometheus-alertmanager
-	$(GO) test -tags e2e -count=1 -timeout 15m ./cmd/...
+	$(GO) test -tags e2e -count=1 -timeout 15m ./cmd/e2e ./cmd/demo/... ./cmd/triagebot
 
 bench: ## the benchmarks of docs/performance.md
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
