@@ -1,6 +1,11 @@
 package triage
 
-import "time"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"time"
+)
 
 // IncidentState is where an incident is in its life. The transitions stand in
 // package incident.
@@ -60,8 +65,16 @@ func IncidentKey(alertname string, groupLabels Labels) string {
 			rest[name] = value
 		}
 	}
-	return alertname + rest.String()
+	key := alertname + rest.String()
+	if len(key) <= maxKey {
+		return key
+	}
+	sum := sha256.Sum256([]byte(key))
+	return strings.ToValidUTF8(key[:maxKey-2*len(sum)], "") + hex.EncodeToString(sum[:])
 }
+
+// maxKey bounds a key, in bytes: PostgreSQL refuses index entries over 2,704.
+const maxKey = 1024
 
 // severities orders the usual severity values, worst first.
 var severities = [...]string{"critical", "page", "error", "high", "warning", "warn", "info", "none"}
