@@ -210,3 +210,14 @@ func TestReload(t *testing.T) {
 		t.Errorf("reload of the mended configuration: %d, metric %s", status, metric())
 	}
 }
+
+func TestReloadRefusesARouteToANotifierThatIsNotThere(t *testing.T) {
+	dir := t.TempDir()
+	file := smallConfig(t, dir, "")
+	a := startApp(t, file)
+	text := readText(t, file) + "webhooks: [{name: hook, url: \"http://127.0.0.1:9/\"}]\n"
+	write(t, dir, "triagebot.yaml", strings.Replace(text, "routes: [", `routes: [{match: ['team="x"'], notifier: hook}, `, 1))
+	if status, answer := request(t, http.MethodPost, a.url()+"/-/reload", ""); status != http.StatusInternalServerError || !strings.Contains(answer, "needs a restart") {
+		t.Errorf("reload: %d %s", status, answer)
+	}
+}

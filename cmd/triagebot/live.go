@@ -129,6 +129,11 @@ func (a *app) tryReload() error {
 	if err != nil {
 		return err
 	}
+	for _, r := range cfg.Routes {
+		if a.notifiers[r.Notifier] == nil {
+			return fmt.Errorf("a route names the notifier %q, which is new: that needs a restart", r.Notifier)
+		}
+	}
 	for _, what := range needsRestart(a.cfg, cfg) {
 		a.log.Warnf("%s changed in the configuration; that takes effect at a restart", what)
 	}

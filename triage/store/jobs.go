@@ -138,6 +138,9 @@ func (tx *Tx) enqueue(ctx context.Context, args river.JobArgs) error {
 // what is not done by then is worked again at the next start.
 func (j *Jobs) Run(ctx context.Context, grace time.Duration) error {
 	if err := j.beat(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // stopped before it began
+		}
 		return err
 	}
 	base := context.WithoutCancel(ctx)
