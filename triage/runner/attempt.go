@@ -23,7 +23,13 @@ const (
 
 // attempt runs a step until it succeeds, fails for good, or its time is over.
 // Whatever happens, there is a finding.
-func (x *execution) attempt(ctx context.Context, s *playbook.Step, limit time.Time) (triage.Finding, []playbook.Artifact) {
+func (x *execution) attempt(ctx context.Context, s *playbook.Step, limit time.Time) (f triage.Finding, artifacts []playbook.Artifact) {
+	defer func() {
+		if p := recover(); p != nil {
+			f, artifacts = unknown(fmt.Sprintf("A defect in triagebot: %v.", p), "Report it with this step's debug log."), nil
+			f.Debug = []string{string(debug.Stack())}
+		}
+	}()
 	data := x.data()
 	var err error
 	if data.Inputs, err = x.pb.Inputs(data); err != nil {
@@ -52,14 +58,15 @@ func (x *execution) attempt(ctx context.Context, s *playbook.Step, limit time.Ti
 		}
 	}}
 	out, err := x.try(ctx, s, env)
-	var f triage.Finding
-	var artifacts []playbook.Artifact
 	switch {
 	case err != nil && errors.Is(context.Cause(ctx), errStepTimeout):
 		f = unknown(fmt.Sprintf("No answer within %s: %v.", timeout.Round(time.Millisecond), err), nextStep(err, "Look at what it asked; raise the step's timeout if it is slow by nature."))
 	case err != nil:
 		f = unknown(sentence(err), nextStep(err, "Try it by hand; the error is all that is known."))
 	default:
+		for i := range out.Rows { // before a sentence can quote them
+			out.Rows[i].Vars = redactVars(out.Rows[i].Vars, x.Redact)
+		}
 		f, artifacts = judge(s, out, data)
 	}
 	f.Debug = log

@@ -5,8 +5,10 @@ package runner
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -27,7 +29,7 @@ func (x *execution) stage(ctx context.Context, s *playbook.Step, f *triage.Findi
 		data, alt := a.Data, ""
 		if a.Draw != nil {
 			var err error
-			if data, alt, err = a.Draw(f.Verdict); err != nil {
+			if data, alt, err = draw(a, f.Verdict); err != nil {
 				f.Debug = append(f.Debug, fmt.Sprintf("drawing %s failed: %v", a.Name, err))
 				continue
 			}
@@ -47,6 +49,16 @@ func (x *execution) stage(ctx context.Context, s *playbook.Step, f *triage.Findi
 	return staged
 }
 
+// draw keeps a defect in drawing from costing more than its picture.
+func draw(a playbook.Artifact, verdict triage.Verdict) (data []byte, alt string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("a defect in triagebot: %v", p)
+		}
+	}()
+	return a.Draw(verdict)
+}
+
 // redact masks secrets in all the text of a finding, which is stored and posted.
 func (x *execution) redact(f *triage.Finding) {
 	f.Headline, f.NextStep = x.Redact(f.Headline), x.Redact(f.NextStep)
@@ -56,28 +68,52 @@ func (x *execution) redact(f *triage.Finding) {
 	for i := range f.Debug {
 		f.Debug[i] = x.Redact(f.Debug[i])
 	}
-	f.Vars = redactVars(f.Vars, x.Redact)
+	f.Vars = finite(f.Vars)
 }
 
-// redactVars masks the texts among a step's variables and bounds them: later
-// steps' conditions see what is kept. Numbers that JSON has no word for are
-// dropped; a condition on one says that it is missing.
+// finite drops the numbers that JSON has no word for; a condition on one says
+// that it is missing.
+func finite(vars map[string]any) map[string]any {
+	maps.DeleteFunc(vars, func(_ string, v any) bool {
+		number, is := v.(float64)
+		return is && (math.IsNaN(number) || math.IsInf(number, 0))
+	})
+	return vars
+}
+
+// redactVars masks secrets in a step's variables, however deep: the sentences
+// of its finding, later steps and the database see what is left. What is nested
+// is masked as JSON, where a secret is known by its key as well.
 func redactVars(vars map[string]any, redact func(string) string) map[string]any {
 	const maxText = 64 << 10
 	out := make(map[string]any, len(vars))
 	for name, v := range vars {
-		if text, is := v.(string); is {
-			if len(text) > maxText {
-				text = strings.ToValidUTF8(text[:maxText], "")
+		switch v := v.(type) {
+		case string:
+			if len(v) > maxText {
+				v = strings.ToValidUTF8(v[:maxText], "")
 			}
-			v = redact(text)
+			out[name] = redact(v)
+		case map[string]string:
+			if kept := (map[string]string)(nil); redactNested(v, redact, &kept) {
+				out[name] = kept
+			}
+		case map[string]any, []any:
+			if kept := any(nil); redactNested(v, redact, &kept) {
+				out[name] = kept
+			}
+		default:
+			out[name] = v
 		}
-		if number, is := v.(float64); is && (math.IsNaN(number) || math.IsInf(number, 0)) {
-			continue
-		}
-		out[name] = v
 	}
 	return out
+}
+
+// redactNested gives a value's masked copy; false drops one that has none,
+// rather than keep what may be a secret.
+func redactNested(v any, redact func(string) string, into any) bool {
+	data, err := json.Marshal(v)
+	return err == nil && json.Unmarshal([]byte(redact(string(data))), into) == nil
 }
 
 var errStands = errors.New("an earlier attempt's finding stands")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -184,9 +185,15 @@ func (x *execution) steps(ctx context.Context, limit time.Time) error {
 					return
 				}
 			}
-			if errs[i] = x.step(ctx, s, limit); errs[i] != nil {
-				cancel() // the database refuses; this attempt is over
-			}
+			defer func() {
+				if p := recover(); p != nil {
+					errs[i] = fmt.Errorf("step %s: a defect in triagebot: %v\n%s", s.ID, p, debug.Stack())
+				}
+				if errs[i] != nil {
+					cancel() // nothing more can be committed; this attempt is over
+				}
+			}()
+			errs[i] = x.step(ctx, s, limit)
 		})
 	}
 	wg.Wait()

@@ -70,6 +70,9 @@ type bundles struct {
 func (b *bundles) Stage(_ context.Context, incidentID, runID int64, step string, a evidence.Artifact) (evidence.Staged, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if a.Name == "panic" {
+		panic("no disk")
+	}
 	if b.fail != nil {
 		return evidence.Staged{}, b.fail
 	}
@@ -305,6 +308,49 @@ func TestANumberThatJSONCannotHoldCostsNothing(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, w.states(run)); diff != "" {
 			t.Errorf("states (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestADefectInDrawingCostsItsPicture(t *testing.T) {
+	each(t, fourSteps, func(w *world) {
+		w.probe.do["first"] = func(context.Context, int) (*playbook.Outcome, error) {
+			return value(9, playbook.Artifact{Name: "chart.png", MediaType: "image/png", Draw: func(triage.Verdict) ([]byte, string, error) { panic("no axis") }}), nil
+		}
+		run := w.open()
+		w.execute(run)
+		if got := w.findings(run)["first"]; got.State() != triage.StepAbnormal || len(got.Evidence) != 0 || !strings.Contains(strings.Join(got.Debug, "\n"), "no axis") {
+			t.Errorf("finding %+v", got)
+		}
+	})
+}
+
+func TestADefectInCommittingIsAnErrorToTryAgain(t *testing.T) {
+	each(t, fourSteps, func(w *world) {
+		w.probe.do["first"] = func(context.Context, int) (*playbook.Outcome, error) {
+			return value(9, playbook.Artifact{Name: "panic", Data: []byte("x")}), nil
+		}
+		run := w.open()
+		if err := w.r.Execute(t.Context(), run.ID); err == nil || !strings.Contains(err.Error(), "a defect in triagebot") {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
+func TestSecretsDeepInVariablesAreNeitherSaidNorStored(t *testing.T) {
+	source := strings.Replace(fourSteps, "probe: {}, abnormal: 'value > 5'}", "probe: {}, abnormal: 'value > 5', finding: '{{ .Value }}'}", 1)
+	each(t, source, func(w *world) {
+		w.probe.do["first"] = func(context.Context, int) (*playbook.Outcome, error) {
+			out := value(9)
+			out.Rows[0].Vars["json"] = map[string]any{"db": map[string]any{"password": "hunter2", "n": 1.5}}
+			out.Rows[0].Vars["headers"] = map[string]string{"x": "hunter2"}
+			return out, nil
+		}
+		run := w.open()
+		w.execute(run)
+		vars := w.findings(run)["first"].Vars
+		if text := fmt.Sprint(vars); strings.Contains(text, "hunter2") || strings.Count(text, "<redacted>") != 2 || !strings.Contains(text, "1.5") {
+			t.Errorf("stored %s", text)
 		}
 	})
 }
