@@ -1,0 +1,163 @@
+// The log files of sources, as they are at the moment of a lookup.
+
+package tracelog
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// logFile is an open log. It is opened when the lookup begins, so that a
+// rotation in the meantime takes nothing away.
+type logFile struct {
+	*os.File
+	source  *Source
+	path    string
+	size    int64 // when it was opened; what is appended later is not searched
+	changed time.Time
+	packed  packing
+}
+
+// packing is how a file is compressed.
+type packing int
+
+const (
+	plain packing = iota
+	gzipped
+	zstandard
+)
+
+// maxFiles bounds the files of one lookup, and so what it holds open.
+const maxFiles = 1000
+
+// openFiles opens what the sources' globs match, the latest changed first. A
+// file that cannot be searched becomes a part that says why.
+func openFiles(sources []*Source) (files []*logFile, skipped []Part) {
+	type identity struct {
+		source *Source
+		device uint64
+		inode  uint64
+	}
+	seen := map[identity]bool{}
+	for _, source := range sources {
+		for _, pattern := range source.Files {
+			paths, err := filepath.Glob(pattern)
+			switch {
+			case err != nil:
+				skipped = append(skipped, skip(source, pattern, "the pattern is malformed; write it as for a shell"))
+			case len(paths) == 0:
+				skipped = append(skipped, skip(source, pattern, "no file matches"))
+			}
+			for _, path := range paths {
+				if len(files) == maxFiles {
+					skipped = append(skipped, skip(source, path, fmt.Sprintf("this and what follows is not searched: there are more than %d files; narrow the pattern", maxFiles)))
+					break
+				}
+				file, err := openFile(source, path)
+				if err != nil {
+					skipped = append(skipped, skip(source, path, reason(err)))
+					continue
+				}
+				info, err := file.Stat()
+				if stat, ok := infoOf(info, err); ok {
+					id := identity{source, uint64(stat.Dev), stat.Ino}
+					if seen[id] { // two patterns or a link
+						_ = file.Close()
+						continue
+					}
+					seen[id] = true
+				}
+				files = append(files, file)
+			}
+		}
+	}
+	slices.SortStableFunc(files, func(a, b *logFile) int { return b.changed.Compare(a.changed) })
+	return files, skipped
+}
+
+func infoOf(info fs.FileInfo, err error) (*syscall.Stat_t, bool) {
+	if err != nil {
+		return nil, false
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return stat, ok
+}
+
+func skip(source *Source, name, note string) Part {
+	return Part{Source: source.Name, Name: name, How: HowSkipped, Note: note}
+}
+
+// openFile opens a regular file; anything else, such as a pipe, could keep the
+// lookup waiting.
+func openFile(source *Source, path string) (*logFile, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("it is a %s, not a file", kindOf(info.Mode()))
+	}
+	f := &logFile{File: file, source: source, path: path}
+	if err == nil {
+		f.size, f.changed = info.Size(), info.ModTime()
+		f.packed, err = packingOf(file)
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return f, nil
+}
+
+func kindOf(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "folder"
+	case mode&fs.ModeNamedPipe != 0:
+		return "pipe"
+	case mode&fs.ModeSocket != 0:
+		return "socket"
+	default:
+		return "device"
+	}
+}
+
+// packingOf tells a compressed file by its first bytes, for rotated logs do
+// not always keep their ending. No NDJSON begins like that.
+func packingOf(r io.ReaderAt) (packing, error) {
+	var magic [4]byte
+	n, err := r.ReadAt(magic[:], 0)
+	switch {
+	case err != nil && !errors.Is(err, io.EOF):
+		return plain, err
+	case bytes.HasPrefix(magic[:n], []byte{0x1f, 0x8b}):
+		return gzipped, nil
+	case bytes.Equal(magic[:n], []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		return zstandard, nil
+	default:
+		return plain, nil
+	}
+}
+
+// reason is an error without the path, which stands beside it.
+func reason(err error) string {
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		err = pathError.Err
+	}
+	return cmp.Or(map[error]string{
+		fs.ErrPermission: "permission denied: triagebot's user may not read it",
+		syscall.EACCES:   "permission denied: triagebot's user may not read it",
+		fs.ErrNotExist:   "it vanished before it was opened",
+		syscall.ENOENT:   "it vanished before it was opened",
+	}[err], err.Error())
+}
