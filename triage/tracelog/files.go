@@ -3,14 +3,9 @@
 package tracelog
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"runtime"
-	"slices"
-	"sync"
 	"time"
 
 	"triagebot/triage/tracelog/index"
@@ -46,81 +41,39 @@ func NewFiles(opts FilesOptions) *Files {
 // Name implements Home.
 func (h *Files) Name() string { return h.FilesOptions.Name }
 
-// stretchSize is what one worker takes on at once. Large stretches of a file
-// are read ahead by the kernel; small ones share the work evenly.
-const stretchSize = 32 << 20
-
-// Find implements Home. First comes what the index knows and what is near the
+// Find implements Home. First comes what the index names and what is near the
 // hinted time, then all the rest, the latest files first.
 func (h *Files) Find(ctx context.Context, q Query) (*Found, error) {
 	if q.ID == "" {
 		return nil, errors.New("the id is empty; write the request's id")
 	}
+	if q.Slack <= 0 {
+		q.Slack = DefaultSlack
+	}
+	if q.At.IsZero() {
+		q.At, _ = timeOf(q.ID, h.Now())
+	}
+	files, skipped := openFiles(h.withIDs())
+	defer func() {
+		for _, f := range files {
+			_ = f.Close() // it was only read from
+		}
+	}()
+	l := newLookup(h, q, files, skipped)
+	l.work(ctx, l.first(ctx))
+	if !q.Near || len(l.records) == 0 {
+		l.work(ctx, l.rest())
+	}
+	return l.found(), ctx.Err()
+}
+
+// withIDs are the sources whose lines have ids.
+func (h *Files) withIDs() []*Source {
 	var sources []*Source
 	for i := range h.Sources {
 		if len(h.Sources[i].idFields()) > 0 {
 			sources = append(sources, &h.Sources[i])
 		}
 	}
-	files, skipped := openFiles(sources)
-	defer func() {
-		for _, f := range files {
-			_ = f.Close()
-		}
-	}()
-	l := newLookup(h, q, files, skipped)
-	near := l.firstLook(ctx)
-	if near && len(l.found().Records) > 0 && q.Near {
-		return l.found(), nil
-	}
-	l.work(ctx, l.rest())
-	return l.found(), ctx.Err()
-}
-
-// lookup is one Find under way.
-type lookup struct {
-	home    *Files
-	query   Query
-	skipped []Part
-
-	mu    sync.Mutex
-	files []*fileState
-	done  int64 // bytes
-	total int64
-	told  int // records that Partial has been told of
-}
-
-// fileState is what a lookup knows of one file.
-type fileState struct {
-	*logFile
-	how     How
-	open    []span // what is not searched yet, in ascending order
-	records []Record
-	bytes   int64
-	torn    int
-	tooLong int
-	note    string
-}
-
-// span is a range of a file's bytes.
-type span struct{ lo, hi int64 }
-
-func newLookup(h *Files, q Query, files []*logFile, skipped []Part) *lookup {
-	l := &lookup{home: h, query: q, skipped: skipped}
-	for _, f := range files {
-		state := &fileState{logFile: f, how: HowScan}
-		if f.size > 0 {
-			state.open = []span{{0, f.size}}
-		}
-		l.files = append(l.files, state)
-		l.total += f.size
-	}
-	return l
-}
-
-// job is one piece of work: a stretch of one file, or the lines that an index named.
-type job struct {
-	file  *fileState
-	span  span
-	lines []int64
+	return sources
 }

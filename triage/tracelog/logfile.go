@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -55,7 +56,11 @@ func openFiles(sources []*Source) (files []*logFile, skipped []Part) {
 			case err != nil:
 				skipped = append(skipped, skip(source, pattern, "the pattern is malformed; write it as for a shell"))
 			case len(paths) == 0:
-				skipped = append(skipped, skip(source, pattern, "no file matches"))
+				part := skip(source, pattern, "it does not exist")
+				if strings.ContainsAny(pattern, "*?[") { // no rotated file yet
+					part.Note, part.Complete = "no file matches", true
+				}
+				skipped = append(skipped, part)
 			}
 			for _, path := range paths {
 				if len(files) == maxFiles {

@@ -27,17 +27,21 @@ type scanner struct {
 	id       string
 	buf      []byte
 	hits     []uint32
-	line     []byte             // for lines that do not fit into a chunk
+	line     []byte            // for lines that do not fit into a chunk
 	searched func(bytes int64) // told of progress
 }
 
 func newScanner(id string, searched func(int64)) *scanner {
 	n := newNeedle(id)
-	return &scanner{
-		needle: n, id: id, searched: searched,
-		buf:  make([]byte, chunkSize+n.Longest()-1),
-		hits: make([]uint32, 256),
+	return &scanner{needle: n, id: id, searched: searched, hits: make([]uint32, 256)}
+}
+
+// buffer is made when it is needed: a lookup by index reads a few lines only.
+func (s *scanner) buffer() []byte {
+	if s.buf == nil {
+		s.buf = make([]byte, chunkSize+s.needle.Longest()-1)
 	}
+	return s.buf
 }
 
 // stretch is what a part of a file gave.
@@ -46,12 +50,14 @@ type stretch struct {
 	bytes   int64
 	torn    int
 	tooLong int
+	next    int64 // where the line after the last one read begins, at the earliest
 }
 
 // scan searches the lines that begin from lo on and before hi, so that each
 // line of a file belongs to one stretch. Along with an error it returns what it
 // has.
 func (s *scanner) scan(ctx context.Context, f *logFile, lo, hi int64) (out stretch, err error) {
+	buf := s.buffer()
 	lineCap := int64(f.source.Cap())
 	chunk := min(chunkSize, lineCap) // then no line within a chunk is over the cap
 	begin, err := s.lineAfter(ctx, f, lo, hi)
@@ -64,7 +70,7 @@ func (s *scanner) scan(ctx context.Context, f *logFile, lo, hi int64) (out stret
 		}
 		// The bytes after the chunk complete what stands across its end.
 		want := min(chunk+int64(s.needle.Longest())-1, f.size-base)
-		n, err := f.ReadAt(s.buf[:want], base)
+		n, err := f.ReadAt(buf[:want], base)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return out, err
 		}
@@ -72,16 +78,16 @@ func (s *scanner) scan(ctx context.Context, f *logFile, lo, hi int64) (out stret
 		if past := hi - 1 - base; past < own {
 			// Beyond hi lies only the rest of the line that began before it.
 			past = max(past, 0)
-			if i := bytes.IndexByte(s.buf[past:own], '\n'); i >= 0 {
+			if i := bytes.IndexByte(buf[past:own], '\n'); i >= 0 {
 				own = past + int64(i) + 1
 			}
 		}
-		s.search(f, s.buf[:n], int(own), base, begin, &out)
-		if i := bytes.IndexByte(s.buf[:own], '\n'); i >= 0 {
+		s.search(f, buf[:n], int(own), base, begin, &out)
+		if i := bytes.IndexByte(buf[:own], '\n'); i >= 0 {
 			if base+int64(i)-begin > lineCap {
 				out.tooLong++
 			}
-			begin = base + int64(bytes.LastIndexByte(s.buf[:own], '\n')) + 1
+			begin = base + int64(bytes.LastIndexByte(buf[:own], '\n')) + 1
 		}
 		out.bytes += own
 		s.searched(min(own, max(0, hi-base)))
@@ -107,12 +113,13 @@ func (s *scanner) lineAfter(ctx context.Context, f *logFile, lo, hi int64) (int6
 	if lo == 0 {
 		return 0, nil
 	}
+	buf := s.buffer()
 	for base := lo - 1; base < hi-1; base += chunkSize {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
-		n, err := f.ReadAt(s.buf[:min(chunkSize, hi-1-base)], base)
-		if i := bytes.IndexByte(s.buf[:n], '\n'); i >= 0 {
+		n, err := f.ReadAt(buf[:min(chunkSize, hi-1-base)], base)
+		if i := bytes.IndexByte(buf[:n], '\n'); i >= 0 {
 			return base + int64(i) + 1, nil
 		}
 		if err != nil {
@@ -148,8 +155,9 @@ func (s *scanner) search(f *logFile, text []byte, own int, base, begin int64, ou
 			}
 			from = end // of this line nothing more is to be read
 			line, err := s.whole(f, text, base, start, end)
-			if err == nil {
+			if err == nil && start >= out.next { // else it was read from the chunk before
 				s.take(f, line, start, out)
+				out.next = start + 1
 			}
 		}
 		from = max(from, next)
@@ -172,12 +180,11 @@ func (s *scanner) whole(f *logFile, text []byte, base, start int64, end int) ([]
 
 // lineAt reads the line that begins at an offset. It is valid until the next call.
 func (s *scanner) lineAt(f *logFile, start int64) ([]byte, error) {
-	const piece = 64 << 10
 	limit := f.source.Cap()
 	s.line = s.line[:0]
 	for len(s.line) <= limit {
 		from := len(s.line)
-		room := int(min(piece, f.size-start-int64(from)))
+		room := int(min(int64(max(4<<10, from)), f.size-start-int64(from)))
 		if room <= 0 {
 			return s.line, nil
 		}
@@ -197,17 +204,22 @@ func (s *scanner) lineAt(f *logFile, start int64) ([]byte, error) {
 	return nil, errTooLong
 }
 
-// at reads the one line that begins at an offset, as an index names it.
-func (s *scanner) at(f *logFile, start int64, out *stretch) error {
-	line, err := s.lineAt(f, start)
-	switch {
-	case errors.Is(err, errTooLong):
-		return nil
-	case err != nil:
-		return fmt.Errorf("read the line at %d: %w", start, err)
+// lines reads the lines that begin at the given offsets, as an index names them.
+func (s *scanner) lines(ctx context.Context, f *logFile, starts []int64, out *stretch) error {
+	for _, start := range starts {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		line, err := s.lineAt(f, start)
+		switch {
+		case errors.Is(err, errTooLong):
+			continue
+		case err != nil:
+			return fmt.Errorf("read the line at %d: %w", start, err)
+		}
+		out.bytes += int64(len(line))
+		s.take(f, line, start, out)
 	}
-	out.bytes += int64(len(line))
-	s.take(f, line, start, out)
 	return nil
 }
 
