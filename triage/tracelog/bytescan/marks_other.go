@@ -1,0 +1,5 @@
+//go:build !amd64
+
+package bytescan
+
+func vectorMarks([]byte, int, []uint64) {}
