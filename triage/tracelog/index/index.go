@@ -1,0 +1,132 @@
+// Package index keeps, for each NDJSON log, which request ids stand where, so
+// that a lookup reads a few kilobytes instead of all of it. It is a hint and
+// never the truth: what it cannot vouch for, be it damaged, rewritten or not
+// indexed yet, it gives back to be scanned.
+//
+// Read on in this order: spec.go says what is indexed, extract.go finds it in
+// lines, build.go makes segments of it, format.go and segment.go are their
+// files, files.go which of them count, identity.go whether they are still of
+// the log at hand; lookup.go and update.go use all that.
+package index
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+// Options are how an index is kept. The zero value is good for use.
+type Options struct {
+	// ParseTime reads the values of Spec.Time; nil takes RFC 3339 alone. RFC
+	// 3339 in UTC is read without it.
+	ParseTime ParseTime
+	// MinAppend is how much must have been appended to a log for an update to
+	// index it, in bytes; less is left to be scanned.
+	MinAppend int64
+	// MaxOpen is how many index files are kept open; 0 means 512. Those beyond
+	// are opened for each read.
+	MaxOpen int
+	// MaxSegment is how much of a log one index file covers, in bytes; 0, and
+	// more than the constant of that name, means the constant.
+	MaxSegment int64
+	// Buffer is how much of a log is read at once, in bytes; 0 means 256 KiB.
+	// A line that is longer makes the buffer grow up to Spec.MaxLine.
+	Buffer int
+}
+
+const defaultMaxOpen = 512
+
+// Index is a directory of indexes of logs. Many processes may read it, one at a
+// time updates it. It may be used by several goroutines at once.
+type Index struct {
+	dir     string
+	options Options
+	slots   slots
+
+	updating sync.Mutex
+	lock     *flock.Flock
+
+	mu   sync.Mutex
+	logs map[logKey]*logIndex
+}
+
+// Open uses a directory, and makes it when it is missing. The index must be
+// closed after use.
+func Open(dir string, options Options) (*Index, error) {
+	if options.ParseTime == nil {
+		options.ParseTime = func(text string) (time.Time, error) { return time.Parse(time.RFC3339, text) }
+	}
+	if options.MaxOpen <= 0 {
+		options.MaxOpen = defaultMaxOpen
+	}
+	if options.MaxSegment <= 0 || options.MaxSegment > MaxSegment {
+		options.MaxSegment = MaxSegment
+	}
+	if options.Buffer <= 0 {
+		options.Buffer = bufferLen
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("index: its directory cannot be made: %w", err)
+	}
+	x := &Index{
+		dir:     dir,
+		options: options,
+		lock:    flock.New(filepath.Join(dir, "lock")),
+		logs:    map[logKey]*logIndex{},
+	}
+	x.slots.left.Store(int64(options.MaxOpen))
+	return x, nil
+}
+
+// Close closes all files. Nothing may use the index then or at the same time.
+func (x *Index) Close() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for key, l := range x.logs {
+		l.close()
+		delete(x.logs, key)
+	}
+	return nil
+}
+
+// ErrBusy is returned when another process updates the index.
+var ErrBusy = errors.New("index: another process is updating it")
+
+// exclusively runs what changes files. It returns ErrBusy when another process
+// does so.
+func (x *Index) exclusively(change func() error) error {
+	x.updating.Lock()
+	defer x.updating.Unlock()
+	switch locked, err := x.lock.TryLock(); {
+	case err != nil:
+		return fmt.Errorf("index: its lock: %w", err)
+	case !locked:
+		return ErrBusy
+	}
+	return errors.Join(change(), x.lock.Unlock())
+}
+
+// of gives the index of a log.
+func (x *Index) of(log *os.File, spec *Spec) (*logIndex, error) {
+	info, err := log.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("index: %w", err)
+	}
+	key, err := newLogKey(info, spec.digest())
+	if err != nil {
+		return nil, err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	l, ok := x.logs[key]
+	if !ok {
+		l = &logIndex{dir: filepath.Join(x.dir, key.String()), spec: key.spec, slots: &x.slots}
+		x.logs[key] = l
+	}
+	return l, nil
+}
