@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"time"
 )
@@ -44,7 +45,8 @@ func parseObject(line []byte) (map[string]any, error) {
 	if fields == nil {
 		return nil, errors.New("null is no object")
 	}
-	if dec.More() {
+	// More is not asked: it takes a closing brace for the end.
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("something follows the object")
 	}
 	return fields, nil

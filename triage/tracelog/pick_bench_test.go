@@ -1,0 +1,112 @@
+package tracelog
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+const benchLogSize = 512 << 20
+
+// writeBenchLog writes an access log of half a gigabyte as the app server does:
+// one line in a hundred failing, one in ten a tool call.
+func writeBenchLog(b *testing.B) *os.File {
+	b.Helper()
+	f, err := os.Create(filepath.Join(b.TempDir(), "access.ndjson"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { f.Close() })
+	w := bufio.NewWriterSize(f, 1<<20)
+	r := rand.New(rand.NewPCG(1, 1))
+	at := pickAt.Add(-8 * time.Hour)
+	var line []byte
+	for size := 0; size < benchLogSize; size += len(line) {
+		at = at.Add(time.Duration(r.IntN(16)) * time.Millisecond)
+		status, rest := 200, ""
+		switch n := r.IntN(100); {
+		case n == 0:
+			status, rest = 502, `,"error":"backend"`
+		case n <= 10:
+			rest = `,"tool_call":true`
+		}
+		line = append(line[:0], `{"ts":"`...)
+		line = at.AppendFormat(line, "2006-01-02T15:04:05.000Z")
+		line = fmt.Appendf(line, `","req_id":"req_%016x","method":"POST","route":"/v1/chat/completions","status":%d,"latency_ms":%.3f,"worker":"w%d"%s}`+"\n",
+			r.Uint64(), status, 200+r.ExpFloat64()*900, r.IntN(4), rest)
+		w.Write(line)
+	}
+	if err := w.Flush(); err != nil {
+		b.Fatal(err)
+	}
+	return f
+}
+
+// BenchmarkPick picks from a whole log without an index, beside only reading
+// the same file with as many goroutines.
+func BenchmarkPick(b *testing.B) {
+	f := writeBenchLog(b)
+	info, err := f.Stat()
+	if err != nil {
+		b.Fatal(err)
+	}
+	perSecond := func(b *testing.B) {
+		b.ReportMetric(float64(info.Size())*float64(b.N)/b.Elapsed().Seconds()/1e9, "GB/s")
+	}
+	b.Run("cat", func(b *testing.B) {
+		for b.Loop() {
+			readAll(b, f, info.Size())
+		}
+		perSecond(b)
+	})
+	for _, bench := range []struct {
+		name string
+		pick Pick
+	}{
+		{"slowest", Pick{By: PickSlowest, N: 5}},
+		{"slowest_100", Pick{By: PickSlowest, N: 100}},
+		{"slowest_of_route", Pick{By: PickSlowest, N: 5, Route: "/v1/chat/completions"}},
+		{"slowest_of_rare_route", Pick{By: PickSlowest, N: 5, Route: "/v1/none"}},
+		{"slowest_of_an_hour", Pick{By: PickSlowest, N: 5, Within: time.Hour}},
+		{"failing", Pick{By: PickFailing, N: 5}},
+		{"tool_call", Pick{By: PickToolCall, N: 5}},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			bench.pick.At = pickAt
+			for b.Loop() {
+				p := newPicker(bench.pick)
+				if _, err := p.file(b.Context(), pickInput{Source: accessSource(), File: f.Name(), At: f, Size: info.Size()}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			perSecond(b)
+		})
+	}
+}
+
+// readAll reads a file as `cat FILE >/dev/null` does, with all processors.
+func readAll(b *testing.B, r io.ReaderAt, size int64) {
+	b.Helper()
+	var next atomic.Int64
+	var readers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		readers.Go(func() {
+			buf := make([]byte, pieceSize)
+			for off := next.Add(pieceSize) - pieceSize; off < size; off = next.Add(pieceSize) - pieceSize {
+				if _, err := r.ReadAt(buf, off); err != nil && !errors.Is(err, io.EOF) {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	readers.Wait()
+}
