@@ -122,14 +122,3 @@ func (l *lineReader) drop(n int) {
 	l.buf = append(l.buf[:0], l.buf[n:]...)
 	l.base += int64(n)
 }
-
-// fill reads until p is full. Unlike io.ReadFull it keeps the reader's own
-// error, for an unexpected end means that the file was cut.
-func fill(r io.Reader, p []byte) (n int, err error) {
-	for n < len(p) && err == nil {
-		var k int
-		k, err = r.Read(p[n:])
-		n += k
-	}
-	return n, err
-}
