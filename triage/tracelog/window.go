@@ -1,0 +1,209 @@
+// Where in a log a window of time is, by binary search: a few dozen small reads
+// in place of reading it all.
+
+package tracelog
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"io"
+	"slices"
+	"time"
+)
+
+const (
+	// mostLate is how much older than a line before it a line may be. Lines are
+	// written by many goroutines and processes, but when they happen.
+	mostLate = 2 * time.Minute
+
+	// The search stops when it is down to as many bytes; a probe reads as many
+	// at first, and more where lines are long.
+	probeSize    = 32 << 10
+	mostProbed   = 4 << 20
+	mostParsed   = 64 << 10 // bytes of a line that a probe parses
+	mostTimeless = 500      // lines without a time, after which a probe gives up
+	// A probe asks that many lines, so that one with a wrong time misleads none.
+	probeLines = 3
+	// Probes all over the file, to see whether it is in order at all: it may be
+	// two logs one after the other.
+	orderProbes = 8
+	// Probes that find no time in all that they may read.
+	mostFruitless = 4
+)
+
+// windowOf is the part of a file, in bytes, that has all lines whose time is
+// from one instant to another, both included, as long as no line is more than
+// mostLate older than one before it. A zero instant is no bound. Lines without
+// a time are no matter. It returns false when that cannot be told: the file
+// cannot be read, hardly has times, or is seen not to be in their order.
+func windowOf(r io.ReaderAt, size int64, from, to time.Time, s *Source) (lo, hi int64, ok bool) {
+	search := timeSearch{r: r, size: size, source: s}
+	lo, hi = 0, size
+	if !from.IsZero() {
+		bound := from.Add(-mostLate)
+		search.bisect(0, func(seen sighting) (later bool) {
+			if !seen.latest.Before(bound) {
+				return false
+			}
+			lo = seen.off
+			return true
+		})
+	}
+	if !to.IsZero() {
+		bound := to.Add(mostLate)
+		search.bisect(lo, func(seen sighting) (later bool) {
+			if !seen.earliest.After(bound) {
+				return true
+			}
+			hi = seen.off
+			return false
+		})
+	}
+	search.lookAround()
+	if search.failed || len(search.seen) == 0 || !search.inOrder() {
+		return 0, 0, false
+	}
+	return lo, max(lo, hi), true
+}
+
+// timeSearch is one search in a file.
+type timeSearch struct {
+	r      io.ReaderAt
+	size   int64
+	source *Source
+
+	buf       []byte
+	seen      []sighting
+	fruitless int
+	failed    bool // to read
+}
+
+// sighting are the times of the lines at a place.
+type sighting struct {
+	off              int64 // of the first of them
+	earliest, latest time.Time
+}
+
+// bisect shows sightings to decide, which says whether to go on at later ones.
+// What decide takes from them holds whatever others the search meets.
+func (s *timeSearch) bisect(from int64, decide func(sighting) (later bool)) {
+	a, b := from, s.size
+	for b-a > probeSize && s.fruitless < mostFruitless && !s.failed {
+		middle := a + (b-a)/2
+		seen, ok := s.probe(middle, b)
+		if ok && decide(seen) {
+			a = seen.off + 1
+		} else {
+			b = middle
+		}
+	}
+}
+
+// lookAround probes all over the file.
+func (s *timeSearch) lookAround() {
+	for i := range int64(orderProbes) {
+		if s.fruitless >= mostFruitless || s.failed || s.size <= probeSize {
+			return
+		}
+		s.probe(s.size/orderProbes*i, s.size)
+	}
+}
+
+// probe looks at the first lines with a time that start from one offset on and
+// before another. It returns false when it finds none.
+func (s *timeSearch) probe(from, until int64) (sighting, bool) {
+	// The byte before tells whether a line starts at from.
+	start := max(from-1, 0)
+	for n := int64(probeSize); ; n *= 4 {
+		n = min(n, mostProbed, s.size-start)
+		if int64(cap(s.buf)) < n {
+			s.buf = make([]byte, n)
+		}
+		read, err := s.r.ReadAt(s.buf[:n], start)
+		if err != nil && !errors.Is(err, io.EOF) {
+			s.failed = true
+			return sighting{}, false
+		}
+		atEnd := errors.Is(err, io.EOF) || start+n >= s.size
+		seen, lines, done := s.times(s.buf[:read], start, until)
+		if !done && !atEnd && n < mostProbed {
+			continue
+		}
+		if lines > 0 {
+			s.seen = append(s.seen, seen)
+			return seen, true
+		}
+		if !done && !atEnd {
+			s.fruitless++
+		}
+		return sighting{}, false
+	}
+}
+
+// times reads the times of the first lines that start in text, which stands at
+// an offset, and before another. It says how many had one, and whether more of
+// the file would make no difference.
+func (s *timeSearch) times(text []byte, at, until int64) (seen sighting, lines int, done bool) {
+	if at > 0 {
+		i := bytes.IndexByte(text, '\n') + 1
+		if i == 0 {
+			return sighting{}, 0, at+int64(len(text)) >= until
+		}
+		text, at = text[i:], at+int64(i)
+	}
+	for timeless := 0; lines < probeLines; {
+		if at >= until {
+			return seen, lines, true
+		}
+		i := bytes.IndexByte(text, '\n')
+		if i < 0 {
+			return seen, lines, false
+		}
+		if t, ok := s.timeOfLine(text[:i]); ok {
+			if lines == 0 {
+				seen = sighting{off: at, earliest: t, latest: t}
+			}
+			if t.Before(seen.earliest) {
+				seen.earliest = t
+			}
+			if t.After(seen.latest) {
+				seen.latest = t
+			}
+			lines++
+		} else if timeless++; timeless == mostTimeless {
+			s.fruitless++
+			return seen, lines, true
+		}
+		text, at = text[i+1:], at+int64(i+1)
+	}
+	return seen, lines, true
+}
+
+func (s *timeSearch) timeOfLine(line []byte) (time.Time, bool) {
+	if len(line) > min(s.source.Cap(), mostParsed) {
+		return time.Time{}, false
+	}
+	fields, err := parseObject(line)
+	if err != nil {
+		return time.Time{}, false
+	}
+	t, ok := fieldTime(fields, s.source.Roles.Time)
+	return t, ok && !t.IsZero()
+}
+
+// inOrder says whether what was seen is in the order of time, but for late
+// lines.
+func (s *timeSearch) inOrder() bool {
+	slices.SortFunc(s.seen, func(a, b sighting) int { return cmp.Compare(a.off, b.off) })
+	var latest time.Time
+	for _, seen := range s.seen {
+		if !latest.IsZero() && seen.latest.Before(latest.Add(-mostLate)) {
+			return false
+		}
+		if seen.earliest.After(latest) {
+			latest = seen.earliest
+		}
+	}
+	return true
+}
