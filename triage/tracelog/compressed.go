@@ -64,6 +64,8 @@ func (s *scanner) scanPacked(ctx context.Context, f *logFile) (out stretch, err 
 		switch {
 		case errors.Is(readErr, io.EOF):
 			return out, nil
+		case len(out.records) >= maxRecords:
+			return out, errEnough
 		case readErr != nil:
 			return out, fmt.Errorf("it cannot be decompressed beyond byte %d of its contents: %w", base+int64(len(text)), readErr)
 		}

@@ -255,7 +255,7 @@ func (l *lookup) add(ctx context.Context, f *fileState, out stretch, err error) 
 		if len(l.records) >= maxRecords || l.bytes+len(r.Raw) > maxRecordBytes {
 			l.full = true
 			f.owed++
-			f.note = fmt.Sprintf("the search ended after %d records: so many lines have this id", len(l.records))
+			f.note = errEnough.Error()
 			break
 		}
 		l.bytes += len(r.Raw)

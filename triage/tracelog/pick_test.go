@@ -455,7 +455,9 @@ func TestLinesAcrossTheEdgesOfPieces(t *testing.T) {
 		source := accessSource()
 		source.MaxLine = limit
 		p := Pick{By: PickSlowest, At: pickAt, N: 3}
-		pad := func(n int) string { return `{"req_id":"pad` + strconv.Itoa(n) + `","x":"` + strings.Repeat("y", n) + "\"}\n" }
+		pad := func(n int) string {
+			return `{"req_id":"pad` + strconv.Itoa(n) + `","x":"` + strings.Repeat("y", n) + "\"}\n"
+		}
 		for shift := -len(slow) - 2; shift <= 2; shift++ {
 			at := pieceSize + shift
 			before := pad(at - len(pad(100000)) + 100000)

@@ -18,22 +18,27 @@ const chunkSize = 512 << 10
 var (
 	errShrank  = errors.New("it became shorter while it was read")
 	errTooLong = errors.New("the line is too long")
+	errEnough  = fmt.Errorf("the search of it ended after %d records: so many lines have this id", maxRecords)
 )
 
-// scanner searches logs for one id. It is used by one goroutine; its buffers
+// scanner searches logs for a word. It is used by one goroutine; its buffers
 // serve one stretch after the other.
 type scanner struct {
-	needle   needle
-	id       string
+	needle needle
+	// read makes a record of a line that may have the word, as Source.read does.
+	read     func(source *Source, line []byte) (r Record, torn, ok bool)
 	buf      []byte
 	hits     []uint32
 	line     []byte            // for lines that do not fit into a chunk
 	searched func(bytes int64) // told of progress
 }
 
+// newScanner makes one that reads the records of an id.
 func newScanner(id string, searched func(int64)) *scanner {
-	n := newNeedle(id)
-	return &scanner{needle: n, id: id, searched: searched, hits: make([]uint32, 256)}
+	return &scanner{
+		needle: newNeedle(id), searched: searched, hits: make([]uint32, 256),
+		read: func(source *Source, line []byte) (Record, bool, bool) { return source.read(line, id) },
+	}
 }
 
 // buffer is made when it is needed: a lookup by index reads a few lines only.
@@ -91,8 +96,11 @@ func (s *scanner) scan(ctx context.Context, f *logFile, lo, hi int64) (out stret
 		}
 		out.bytes += own
 		s.searched(min(own, max(0, hi-base)))
-		if int64(n) < want {
+		switch {
+		case int64(n) < want:
 			return out, errShrank
+		case len(out.records) >= maxRecords:
+			return out, errEnough
 		}
 		if base+own >= hi && base+own-begin > lineCap {
 			break // the end of an overlong line is another's to find
@@ -225,7 +233,7 @@ func (s *scanner) lines(ctx context.Context, f *logFile, starts []int64, out *st
 
 // take makes a record of a line, if it is one of the id.
 func (s *scanner) take(f *logFile, line []byte, start int64, out *stretch) {
-	r, torn, ok := f.source.read(line, s.id)
+	r, torn, ok := s.read(f.source, line)
 	if torn && bytes.Contains(line, []byte(s.needle.run)) {
 		out.torn++
 	}
