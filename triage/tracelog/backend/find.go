@@ -19,7 +19,7 @@ type gathering struct {
 	query    tracelog.Query
 	records  []tracelog.Record
 	part     tracelog.Part
-	from, to time.Time // searched
+	searched []window
 	notes    []string
 	cut      bool // there is more than what was gathered
 }
@@ -64,12 +64,22 @@ func (g *gathering) received(body []byte) {
 	g.part.Size = g.part.Bytes
 }
 
-// searched widens the window that was searched.
-func (g *gathering) searched(w window) {
-	if g.from.IsZero() || w.from.Before(g.from) {
-		g.from = w.from
+// span is from the first to the last instant searched. What lies between and
+// was not searched, because it is further back than the look-back and not near
+// the hint, is noted.
+func (g *gathering) span(done bool) (from, to time.Time) {
+	slices.SortFunc(g.searched, func(a, b window) int { return a.from.Compare(b.from) })
+	for _, w := range g.searched {
+		if done && !to.IsZero() && to.Before(w.from) {
+			g.short("did not search from %s to %s, for that is beyond the look-back of %s",
+				to.UTC().Format(time.RFC3339), w.from.UTC().Format(time.RFC3339), g.base.lookBack)
+		}
+		if from.IsZero() {
+			from = w.from
+		}
+		to = later(to, w.to)
 	}
-	g.to = later(g.to, w.to)
+	return from, to
 }
 
 // tell gives the caller what there is so far, if there is something.
@@ -92,11 +102,12 @@ func (g *gathering) found(done bool) *tracelog.Found {
 			return 0
 		}
 	})
+	from, to := g.span(done)
 	part := g.part
 	part.Complete = done && !g.cut
 	part.Note = strings.Join(g.notes, "; ")
 	return &tracelog.Found{Records: records, Coverage: tracelog.Coverage{
-		Parts: []tracelog.Part{part}, From: g.from, To: g.to, Complete: part.Complete,
+		Parts: []tracelog.Part{part}, From: from, To: to, Complete: part.Complete,
 	}}
 }
 
@@ -120,7 +131,7 @@ func (g *gathering) find(ctx context.Context, longest time.Duration, look search
 			g.short("searched only in part: %v", err)
 			break
 		}
-		g.searched(w)
+		g.searched = append(g.searched, w)
 		if g.cut && g.room() <= 0 {
 			break
 		}
