@@ -1,0 +1,19 @@
+// What package backend needs of this one to read records as files are read.
+
+package tracelog
+
+// Read makes a record of a line. ok is false when the line is not of the id;
+// torn says that it is no JSON object. The record keeps the line.
+func (s *Source) Read(line []byte, id string) (r Record, torn, ok bool) {
+	return s.read(line, id)
+}
+
+// ParseObject reads a line as one JSON object, its numbers as json.Number.
+func ParseObject(line []byte) (map[string]any, error) { return parseObject(line) }
+
+// Field is the value of a named field: of the record itself, or else along the
+// name's dots.
+func Field(fields map[string]any, name string) (any, bool) { return field(fields, name) }
+
+// Text is a string or a number as text; "" for anything else.
+func Text(v any) string { return text(v) }
