@@ -43,9 +43,20 @@ func (s *Source) read(line []byte, id string) (r Record, torn, ok bool) {
 	if !ok {
 		return Record{}, false, false
 	}
-	r = Record{Source: s.Name, Fields: fields, Raw: line, Links: links, Roles: &s.Roles}
+	r = Record{Source: s.Name, ID: s.own(fields), Fields: fields, Raw: line, Links: links, Roles: &s.Roles}
 	r.Time, _ = fieldTime(fields, s.Roles.Time)
 	return r, false, true
+}
+
+// own is the id of the request that a line is about.
+func (s *Source) own(fields map[string]any) string {
+	for _, name := range s.Keys {
+		v, _ := field(fields, name)
+		if id := text(v); id != "" {
+			return id
+		}
+	}
+	return ""
 }
 
 // idFields are all fields whose value may be the id that is looked for.

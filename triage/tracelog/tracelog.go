@@ -61,6 +61,10 @@ type Record struct {
 	File   string    `json:"file,omitempty"` // "" in a backend
 	Offset int64     `json:"offset"`         // of its line, in bytes of the file as decompressed
 	Time   time.Time `json:"time,omitzero"`  // zero where the record has none that can be read
+	// ID is the request that the record itself is about: the value of the first
+	// of its source's keys that has one. "" where that cannot be told; it is then
+	// taken to be about the id that found it.
+	ID string `json:"id,omitempty"`
 	// Fields are the record as parsed; numbers are json.Number. A backend's
 	// spans have theirs under the names in its Roles.
 	Fields map[string]any `json:"-"`
