@@ -132,9 +132,9 @@ var moments = map[string]moment{
 	"fail": aborts, "failed": aborts, "truncated": aborts, "error": aborts,
 }
 
-// split divides an event into the thing and what became of it: tool_buffer/started
+// splitEvent divides an event into the thing and what became of it: tool_buffer/started
 // is a tool_buffer that opens.
-func split(event string) (thing string, m moment) {
+func splitEvent(event string) (thing string, m moment) {
 	i := strings.LastIndexAny(event, "/_.:- ")
 	m = moments[strings.ToLower(event[i+1:])]
 	if m == another {
@@ -149,7 +149,7 @@ func (r *Record) chunk() bool {
 	if _, ok := r.seq(); !ok {
 		return false
 	}
-	_, m := split(r.event())
+	_, m := splitEvent(r.event())
 	return m == another
 }
 
