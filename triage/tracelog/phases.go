@@ -1,0 +1,116 @@
+// Where the time went: the phases between a request's records.
+
+package tracelog
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Phase is the time between two records that follow one another.
+type Phase struct {
+	From string        `json:"from"` // what stands at its beginning: "proto send"
+	To   string        `json:"to"`
+	At   time.Time     `json:"at"`
+	Took time.Duration `json:"took_ns"`
+}
+
+// point is something that happened, in words.
+type point struct {
+	at    time.Time
+	name  string
+	inRow bool // a chunk with chunks before and after it
+	last  bool // of what happened at the same time
+}
+
+// phases lie between the points of a request.
+func phases(points []point) []Phase {
+	var all []Phase
+	for i := 1; i < len(points); i++ {
+		a, b := points[i-1], points[i]
+		all = append(all, Phase{From: a.name, To: b.name, At: a.at, Took: b.at.Sub(a.at)})
+	}
+	return all
+}
+
+// withoutRows leaves of chunks that come one after another the first and the
+// last.
+func withoutRows(points []point) []point {
+	return slices.DeleteFunc(slices.Clone(points), func(p point) bool { return p.inRow })
+}
+
+// points are what the records tell of, and the begin that the answer does.
+func points(records []*Traced, answer *Traced) []point {
+	var all []point
+	if answer != nil && answer.took() > 0 && !answer.Time.IsZero() {
+		all = append(all, point{at: answer.span().from, name: "the request's begin"})
+	}
+	sends := map[string]int{}
+	for _, r := range records {
+		if r.sends() && !r.chunk() {
+			sends[r.Source]++
+		}
+	}
+	chunks := 0
+	for i, r := range records {
+		if r.Time.IsZero() {
+			break // these come last
+		}
+		p := point{at: r.Time, name: r.name()}
+		switch {
+		case r == answer:
+			p.name, p.last = "the "+r.Source+" line", true
+		case r.chunk():
+			chunks++
+			before := i > 0 && sameStream(records[i-1], r)
+			after := i+1 < len(records) && sameStream(r, records[i+1])
+			p.inRow = before && after
+			p.name = chunkName(r, chunks, before && !after)
+		case r.sends() && sends[r.Source] == 1:
+			p.name = r.Source + " send"
+		}
+		all = append(all, p)
+	}
+	slices.SortStableFunc(all, func(a, b point) int {
+		return cmp.Or(a.at.Compare(b.at), compareBool(a.last, b.last))
+	})
+	return all
+}
+
+func sameStream(a, b *Traced) bool {
+	return a.Source == b.Source && a.chunk() && b.chunk() && !b.Time.IsZero() && a.about() == b.about()
+}
+
+// chunkName is what the n-th chunk is called; last says that it ends a row.
+func chunkName(r *Traced, n int, last bool) string {
+	switch seq, _ := r.seq(); {
+	case n == 1:
+		return "first chunk"
+	case last:
+		return "last chunk"
+	default:
+		return "chunk " + strconv.FormatInt(seq, 10)
+	}
+}
+
+// A gap matters from a twentieth of the whole and a millisecond on; the
+// headline speaks of one that is a quarter of it.
+const (
+	gapMatters   = 20
+	gapHeadlines = 4
+)
+
+// gaps are the longest times between any two records, chunks among them, the
+// longest first.
+func gaps(points []point, total time.Duration) []Phase {
+	var long []Phase
+	for _, p := range phases(points) {
+		if p.Took >= time.Millisecond && p.Took >= total/gapMatters {
+			long = append(long, p)
+		}
+	}
+	slices.SortStableFunc(long, func(a, b Phase) int { return cmp.Compare(b.Took, a.Took) })
+	return slices.Clip(long[:min(len(long), maxGaps)])
+}

@@ -1,0 +1,168 @@
+// Reading: what a record says by the roles of its fields.
+
+package tracelog
+
+import (
+	"cmp"
+	"encoding/json"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func (r *Record) role(name string) string {
+	v, _ := field(r.Fields, name)
+	return text(v)
+}
+
+func (r *Record) worker() string { return r.role(r.Roles.Worker) }
+func (r *Record) event() string  { return r.role(r.Roles.Event) }
+func (r *Record) route() string  { return r.role(r.Roles.Route) }
+func (r *Record) repeats() string {
+	return r.role(r.Roles.Retry)
+}
+
+// sends and receives are the ways of a message.
+func (r *Record) sends() bool    { return strings.EqualFold(r.role(r.Roles.Way), "send") }
+func (r *Record) receives() bool { return strings.EqualFold(r.role(r.Roles.Way), "recv") }
+
+// took is the duration that the record reports, 0 where it reports none.
+func (r *Record) took() time.Duration {
+	f, err := strconv.ParseFloat(r.role(r.Roles.Duration), 64)
+	if err != nil {
+		return 0
+	}
+	switch r.Roles.Unit {
+	case "ns":
+	case "us":
+		f *= float64(time.Microsecond)
+	case "s":
+		f *= float64(time.Second)
+	default:
+		f *= float64(time.Millisecond)
+	}
+	if !(f > 0 && f < math.MaxInt64/4) { // a quarter, so that sums do not overflow
+		return 0
+	}
+	return time.Duration(f)
+}
+
+// span is from when what the record reports began to when it was written.
+func (r *Record) span() span {
+	if r.Time.IsZero() {
+		return span{}
+	}
+	return span{r.Time.Add(-r.took()), r.Time}
+}
+
+// status is the HTTP status that the record reports, 0 where it reports none.
+func (r *Record) status() int {
+	n, err := strconv.Atoi(r.role(r.Roles.Status))
+	if err != nil || n < 100 || n > 999 {
+		return 0
+	}
+	return n
+}
+
+// failure is why it failed, "" where the record does not say that it did. An
+// error that is an object says so in its message, or else as a whole.
+func (r *Record) failure() string {
+	switch v, _ := field(r.Fields, r.Roles.Error); v := v.(type) {
+	case nil:
+		return ""
+	case bool:
+		if v {
+			return "error"
+		}
+		return ""
+	case map[string]any:
+		if len(v) == 0 {
+			return ""
+		}
+		if message := text(v["message"]); message != "" {
+			return strings.TrimPrefix(text(v["type"])+": "+message, ": ")
+		}
+		data, err := json.Marshal(v)
+		if err != nil {
+			return "error"
+		}
+		return string(data)
+	default:
+		if s := text(v); s != "0" && s != "false" {
+			return s
+		}
+		return ""
+	}
+}
+
+// seq is the number of the chunk that the record is.
+func (r *Record) seq() (int64, bool) {
+	n, err := strconv.ParseInt(r.role(r.Roles.Seq), 10, 64)
+	return n, err == nil && n >= 0
+}
+
+// callsTool says whether the record reports a tool call.
+func (r *Record) callsTool() bool {
+	switch v, _ := field(r.Fields, r.Roles.ToolCall); v := v.(type) {
+	case bool:
+		return v
+	default:
+		s := text(v)
+		return s != "" && s != "0" && s != "false"
+	}
+}
+
+// moment is what an event says of the thing that it is about.
+type moment string
+
+const (
+	opens   moment = "opens"
+	closes  moment = "closes"
+	aborts  moment = "aborts"
+	another moment = ""
+)
+
+// moments are the last words of events, as in tool_buffer/started.
+var moments = map[string]moment{
+	"open": opens, "opened": opens, "start": opens, "started": opens, "begin": opens, "began": opens, "begun": opens,
+	"close": closes, "closed": closes, "complete": closes, "completed": closes, "done": closes,
+	"end": closes, "ended": closes, "finish": closes, "finished": closes, "stop": closes, "stopped": closes,
+	"abort": aborts, "aborted": aborts, "cancel": aborts, "canceled": aborts, "cancelled": aborts,
+	"fail": aborts, "failed": aborts, "truncated": aborts, "error": aborts,
+}
+
+// splitEvent divides an event into the thing and what became of it: tool_buffer/started
+// is a tool_buffer that opens.
+func splitEvent(event string) (thing string, m moment) {
+	i := strings.LastIndexAny(event, "/_.:- ")
+	m = moments[strings.ToLower(event[i+1:])]
+	if m == another {
+		return event, another
+	}
+	return strings.Trim(event[:max(i, 0)], "/_.:- "), m
+}
+
+// chunk says whether the record is a chunk of a stream, and not the mark at its
+// beginning or end, which may be numbered like one.
+func (r *Record) chunk() bool {
+	if _, ok := r.seq(); !ok {
+		return false
+	}
+	_, m := splitEvent(r.event())
+	return m == another
+}
+
+// name is what the record is called in a sentence: "proto send", "the access
+// line".
+func (r *Record) name() string {
+	way := r.role(r.Roles.Way)
+	switch event := r.event(); {
+	case way != "" && event != "":
+		return r.Source + " " + way + " (" + event + ")"
+	case way != "" || event != "":
+		return r.Source + " " + cmp.Or(way, event)
+	default:
+		return "the " + r.Source + " line"
+	}
+}
