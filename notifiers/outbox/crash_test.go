@@ -73,8 +73,8 @@ func (s mortalStore) Claim(ctx context.Context, h store.Hold) (c store.Claim, er
 	return c, err
 }
 
-func (s mortalStore) RenewLane(ctx context.Context, lane store.Lane, owner string, until time.Time) (ours bool, err error) {
-	err = s.step(func() (err error) { ours, err = s.DB.RenewLane(ctx, lane, owner, until); return err })
+func (s mortalStore) RenewLane(ctx context.Context, lane store.Lane, owner string, lease time.Duration) (ours bool, err error) {
+	err = s.step(func() (err error) { ours, err = s.DB.RenewLane(ctx, lane, owner, lease); return err })
 	return ours, err
 }
 
@@ -229,7 +229,7 @@ func TestALaneIsKeptThroughASendThatOutlastsTheLease(t *testing.T) {
 // deafStore loses its connection for renewals only.
 type deafStore struct{ *store.DB }
 
-func (deafStore) RenewLane(context.Context, store.Lane, string, time.Time) (bool, error) {
+func (deafStore) RenewLane(context.Context, store.Lane, string, time.Duration) (bool, error) {
 	return false, errors.New("connection refused")
 }
 
@@ -252,10 +252,26 @@ func TestAWorkerThatCannotRenewStopsBeforeAnotherTakesOver(t *testing.T) {
 		elapse(time.Second)
 		defer w.work("second")()
 		elapse(time.Minute)
-		if held := (<-stopped).Sub(start); held <= 0 || held >= 30*time.Second {
-			w.t.Errorf("the attempt ended after %v; want it to end before the lease of 30s", held)
+		if held := (<-stopped).Sub(start); held <= 0 || held >= store.LaneLease {
+			w.t.Errorf("the attempt ended after %v; want it to end before the lease of %v", held, store.LaneLease)
 		}
 		expect(w.t, "messages", w.channel.keys(), []string{keyOf(incident, "parent")})
 		stop()
+	})
+}
+
+func TestADeadWorkersLaneIsFreeWhenItsReplicasRunsAre(t *testing.T) {
+	eachDatabase(t, func(w *world) {
+		incident := w.open("ops", triage.PriorityParent)
+		_, err := w.db.Claim(context.Background(), store.Hold{Lane: store.Lane{Notifier: "chat", Channel: "ops"}, Owner: "dead", Lease: store.LaneLease})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		defer w.work("alive")()
+		elapse(store.LaneLease - time.Second)
+		expect(w.t, "looks within the dead worker's lease", len(w.channel.looks()), 0)
+		elapse(5 * time.Second)
+		expect(w.t, "messages", w.channel.keys(), []string{keyOf(incident, "parent")})
+		expect(w.t, "looks", len(w.channel.looks()), 2)
 	})
 }

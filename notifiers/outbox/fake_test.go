@@ -188,6 +188,7 @@ func eachDatabase(t *testing.T, test func(w *world)) {
 	t.Helper()
 	storetest.Each(t, func(t *testing.T, where store.Options) {
 		synctest.Test(t, func(t *testing.T) {
+			where.SharedNow = time.Now // the bubble's, not PostgreSQL's
 			test(&world{t: t, db: storetest.Open(t, where), channel: &fakeChannel{}})
 		})
 	})

@@ -139,7 +139,7 @@ func (l *lane) keepLease(ctx context.Context, until time.Time) (held context.Con
 			margin := until.Add(-l.Lease / 3)
 			renewing, done := context.WithDeadline(held, margin)
 			next := time.Now().Add(l.Lease)
-			ours, err := l.Store.RenewLane(renewing, l.name, l.Owner, next)
+			ours, err := l.Store.RenewLane(renewing, l.name, l.Owner, l.Lease)
 			done()
 			switch {
 			case err == nil && ours:

@@ -1,7 +1,8 @@
 // Lanes: how the outbox pays what is owed. A lane is one channel of one
 // notifier; whoever holds its lease delivers in it, one message at a time.
-// Replicas share leases, pacing and rate limits here, so their clocks should
-// agree to about a second.
+// Replicas share leases, pacing and rate limits here. Leases go by PostgreSQL's
+// clock; of the rest a difference between the replicas' clocks makes a message
+// as much too early or too late.
 
 package store
 
@@ -82,6 +83,13 @@ func (db *DB) LanesWithWork(ctx context.Context) ([]LaneWork, error) {
 		FROM deliveries WHERE state IN ('pending', 'sending') GROUP BY notifier, channel ORDER BY 3, 1, 2`)
 }
 
+// LaneLease is how long a lane stays with a worker that is not heard of any
+// more: as long as the runs of a replica do, for a lease is renewed at every
+// claim and during every call of a notifier, which makes it the lane's own
+// heartbeat. A replica's heartbeat could not free the lane any sooner: one
+// that is late must not cost a worker the lane in which it is sending.
+const LaneLease = replicaDead
+
 // Hold is a worker's wish for a lane.
 type Hold struct {
 	Lane
@@ -97,7 +105,8 @@ type Claim struct {
 	// Unsure says that an earlier attempt of unknown end may have shown the
 	// delivery: look for it before sending it.
 	Unsure bool
-	// LeaseUntil is when another worker may take the lane, unless renewed.
+	// LeaseUntil is when another worker may take the lane, unless renewed, by
+	// the claimer's clock.
 	LeaseUntil time.Time
 	// Again is when something may be due, where nothing is now; zero when
 	// that takes another change.
@@ -117,12 +126,12 @@ func (db *DB) Claim(ctx context.Context, h Hold) (Claim, error) {
 	err := db.Tx(ctx, func(tx *Tx) error {
 		c = Claim{}
 		now := db.now()
-		free, err := tx.holdLane(ctx, h, now)
+		free, err := tx.holdLane(ctx, h)
 		if err != nil {
 			return err
 		}
-		if free.After(now) { // another worker has the lane
-			c.Again = free
+		if free > 0 { // another worker has the lane
+			c.Again = now.Add(free)
 			return errNothingDue
 		}
 		c.LeaseUntil = now.Add(h.Lease)
@@ -145,18 +154,22 @@ func (db *DB) Claim(ctx context.Context, h Hold) (Claim, error) {
 	return c, nil
 }
 
-// holdLane takes or renews the lease, or says until when another worker has it.
-func (tx *Tx) holdLane(ctx context.Context, h Hold, now time.Time) (heldUntil time.Time, err error) {
+// holdLane takes or renews the lease, or says for how long another worker has it.
+func (tx *Tx) holdLane(ctx context.Context, h Hold) (held time.Duration, err error) {
+	now, err := tx.sharedNow(ctx)
+	if err != nil {
+		return 0, err
+	}
 	n, err := tx.execCount(ctx, `
 		INSERT INTO lanes (notifier, channel, owner, lease_until) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (notifier, channel) DO UPDATE SET owner = excluded.owner, lease_until = excluded.lease_until
 		WHERE lanes.owner = excluded.owner OR lanes.lease_until <= $5`,
 		h.Notifier, h.Channel, h.Owner, micros(now.Add(h.Lease)), micros(now))
 	if err != nil || n > 0 {
-		return time.Time{}, err
+		return 0, err
 	}
 	until, err := one(ctx, tx, scanOf[int64], `SELECT lease_until FROM lanes WHERE notifier = $1 AND channel = $2`, h.Notifier, h.Channel)
-	return fromMicros(until), err
+	return max(fromMicros(until).Sub(now), time.Microsecond), err
 }
 
 // pauses are the instants before which a lane's messages may not go out.
@@ -339,12 +352,17 @@ func (tx *Tx) parkOrphans(ctx context.Context, d triage.Delivery) (int64, error)
 		d.Notifier, parentKey(d.IncidentID), deletedInChannel, lostParent)
 }
 
-// RenewLane extends the lease; false when another worker holds the lane by now.
-func (db *DB) RenewLane(ctx context.Context, lane Lane, owner string, until time.Time) (bool, error) {
+// RenewLane has the lease last for that long from now; false when another
+// worker holds the lane by now.
+func (db *DB) RenewLane(ctx context.Context, lane Lane, owner string, lease time.Duration) (bool, error) {
 	var n int64
-	err := db.Tx(ctx, func(tx *Tx) (err error) {
+	err := db.Tx(ctx, func(tx *Tx) error {
+		now, err := tx.sharedNow(ctx)
+		if err != nil {
+			return err
+		}
 		n, err = tx.execCount(ctx, `UPDATE lanes SET lease_until = $4 WHERE notifier = $1 AND channel = $2 AND owner = $3`,
-			lane.Notifier, lane.Channel, owner, micros(until))
+			lane.Notifier, lane.Channel, owner, micros(now.Add(lease)))
 		return err
 	})
 	if err != nil {
