@@ -31,13 +31,6 @@ type lane struct {
 	again    time.Time // when something may be due; zero: when something changes
 	heldBack time.Time // not before, whatever changes
 	failures int       // in a row
-	looks    looks
-}
-
-// looks is what the looks for one delivery of unknown end have shown so far.
-type looks struct {
-	delivery        int64
-	absent, refused int
 }
 
 // nextTurn is when the lane should be worked.

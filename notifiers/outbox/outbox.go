@@ -28,11 +28,14 @@ type Store interface {
 	Delivered(ctx context.Context, d *triage.Delivery, remote triage.RemoteRef, note string) error
 	Adopt(ctx context.Context, d *triage.Delivery, remote triage.RemoteRef, note string) error
 	Retry(ctx context.Context, d *triage.Delivery, cause error, note string) error
-	Doubt(ctx context.Context, d *triage.Delivery, cause error) error
+	Doubt(ctx context.Context, d *triage.Delivery, lookAt time.Time, cause error) error
+	LookAgain(ctx context.Context, d *triage.Delivery, at time.Time, cause error) error
+	Repeat(ctx context.Context, d *triage.Delivery, at time.Time, cause error, note string) error
 	Park(ctx context.Context, d *triage.Delivery, cause error) (int64, error)
 	Gone(ctx context.Context, d *triage.Delivery) (int64, error)
 	Checkpoint(ctx context.Context, d *triage.Delivery, progress string) error
 	Pause(ctx context.Context, lane store.Lane, until time.Time, actions ...store.Action) error
+	PauseAction(ctx context.Context, notifier string, a store.Action, until time.Time) error
 	DeliveryStates(ctx context.Context) (map[string]int, error)
 	OldestOwed(ctx context.Context) (time.Time, error)
 }

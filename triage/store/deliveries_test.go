@@ -320,7 +320,7 @@ func TestACheckpointIsKeptUntilTheDeliveryIsShown(t *testing.T) {
 		o.parent("a", triage.PriorityParent, 0)
 		c := o.claim("a")
 		o.must(o.db.Checkpoint(ctx, c.Delivery, "half"))
-		o.must(o.db.Doubt(ctx, c.Delivery, errors.New("timeout")))
+		o.must(o.db.Doubt(ctx, c.Delivery, o.now, errors.New("timeout")))
 		again := o.claim("a")
 		if again.Delivery.Progress != "half" || again.Delivery.LastError != "timeout" || !again.Unsure {
 			o.t.Errorf("claim %+v; want the checkpoint and the doubt", again.Delivery)
