@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -70,16 +71,16 @@ func TestALookThatIsRatedGoesOnWhereItStood(t *testing.T) {
 	for name, broken := range map[string]struct {
 		fault slacklocal.Fault
 		want  notifiers.Reason
-		calls int // of the next look, which needs three for all pages
+		calls int64 // of the next look, which needs three for all pages
 	}{
 		"a rate limit":            {slacklocal.Fault{Status: 429, RetryAfter: "1"}, notifiers.RateLimited, 1},
 		"no answer":               {slacklocal.Fault{Cut: true}, notifiers.Transient, 1},
 		"a place that Slack lost": {slacklocal.Fault{Error: "invalid_cursor"}, notifiers.Transient, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
-			calls := 0
+			var calls atomic.Int64
 			f.ws.Fail(methodHistory, func(n int) slacklocal.Fault {
-				calls = n
+				calls.Store(int64(n))
 				if n == 3 {
 					return broken.fault
 				}
@@ -87,12 +88,12 @@ func TestALookThatIsRatedGoesOnWhereItStood(t *testing.T) {
 			})
 			_, found, err := f.Find(t.Context(), d)
 			reasonOf(t, err, broken.want, fmt.Sprint("Find = ", found))
-			before := calls
+			before := calls.Load()
 			if got := f.found(t, d); got.Remote != sent.Remote {
 				t.Errorf("found at %+v, want %+v", got.Remote, sent.Remote)
 			}
-			if calls-before != broken.calls {
-				t.Errorf("the next look took %d calls, want %d", calls-before, broken.calls)
+			if took := calls.Load() - before; took != broken.calls {
+				t.Errorf("the next look took %d calls, want %d", took, broken.calls)
 			}
 		})
 	}
