@@ -17,9 +17,13 @@ type Notifier interface {
 	// checkpoint saves a note with the delivery before the next outside
 	// effect, so that an attempt after a crash can go on from there. Errors
 	// are *Error; any other error counts as Ambiguous.
+	//
+	// Where d.MayRepeat is set, an earlier attempt may be shown as another
+	// message, and this one says so; of a file it then says where that is.
 	Send(ctx context.Context, d *triage.Delivery, checkpoint func(progress string) error) (Receipt, error)
 	// Find looks for a message that an earlier attempt of unknown end may have
-	// shown, by its nonce. found is false when it is certainly not there.
+	// shown since d.TriedAt, by its nonce. found is false when it is certainly
+	// not there. A Permanent error says that looking is not possible.
 	Find(ctx context.Context, d *triage.Delivery) (r Receipt, found bool, err error)
 }
 

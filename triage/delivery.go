@@ -69,6 +69,18 @@ type Delivery struct {
 	Thread      RemoteRef // of the parent it hangs under; empty for a parent
 	Progress    string    // the notifier's own note of a half-done upload
 	LastError   string
+	TriedAt     time.Time // when it was last begun to be sent
+	Looks       Looks     // since then
+	// MayRepeat is when an attempt began whose message may stand beside this
+	// one, for it could not be looked for; zero for none. The message says so.
+	MayRepeat time.Time
+	Repeats   int // times it was sent again like that
+}
+
+// Looks are what came of looking for a delivery whose sending had no known end.
+type Looks struct {
+	Absent int // did not find it
+	Failed int // had no answer
 }
 
 // Post is what a delivery says, free of any channel's markup. Exactly one

@@ -229,6 +229,8 @@ func (a *app) run(ctx context.Context) error {
 	parts.Go(func() error { return a.outbox.Run(partsCtx) })
 	if a.local != nil {
 		parts.Go(func() error { return a.local.run(partsCtx) })
+	} else {
+		parts.Go(func() error { a.greetSlack(partsCtx); return nil })
 	}
 	web, webCtx := errgroup.WithContext(ctx)
 	web.Go(func() error { return a.serveHTTP(webCtx, a.listener, handler) })

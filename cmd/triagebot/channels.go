@@ -98,6 +98,14 @@ func (a *app) openOutbox(replica string) (err error) {
 	return err
 }
 
+// greetSlack has what is wrong with the token said at the start, not at the
+// first message.
+func (a *app) greetSlack(ctx context.Context) {
+	if err := a.slack.Check(ctx); err != nil && ctx.Err() == nil {
+		a.log.WithError(err).Warn("Slack does not take triagebot's greeting; messages wait in the outbox")
+	}
+}
+
 func (a *app) closeChannels() error {
 	if a.local == nil {
 		return nil

@@ -77,6 +77,9 @@ func (a *app) serveReady(w http.ResponseWriter, r *http.Request) {
 	if err := a.slack.Check(ctx); err != nil {
 		fmt.Fprintf(w, "Warning: %v; messages wait in the outbox.\n", err)
 	}
+	if warning := a.slack.Warning(); warning != "" {
+		fmt.Fprintf(w, "Warning: %s.\n", warning)
+	}
 }
 
 // serveFront tells whoever opens the address in a browser where they are.

@@ -27,18 +27,26 @@ const (
 	// looksNeeded is how many looks must agree that a message is not there, or
 	// is not for us to see: one may be too early.
 	looksNeeded = 2
+	// looksMade is how many looks without an answer are made for one message,
+	// over some ten minutes, before it counts as one that cannot be looked for.
+	looksMade = 16
+	// repeatsMade is how often a message goes out again that may be shown and
+	// cannot be looked for, at once and then after a longer wait each time.
+	repeatsMade = 3
+	repeatWait  = time.Minute
 )
 
 // What became of an attempt, in triagebot_deliveries_total, besides the
 // reasons of notifiers.
 const (
-	resultShown     = "shown"
-	resultUnchanged = "unchanged" // the edit would have shown what is shown already
-	resultAdopted   = "adopted"   // an earlier attempt had shown it
-	resultAbsent    = "absent"    // an earlier attempt had not
-	resultDuplicate = "possible_duplicate"
-	resultParked    = "parked"
-	resultOrphaned  = "orphaned" // parked because its parent was
+	resultShown      = "shown"
+	resultUnchanged  = "unchanged"          // the edit would have shown what is shown already
+	resultAdopted    = "adopted"            // an earlier attempt had shown it
+	resultAbsent     = "absent"             // an earlier attempt had not
+	resultUnanswered = "look_failed"        // nobody knows yet
+	resultDuplicate  = "possible_duplicate" // sent again without knowing
+	resultParked     = "parked"
+	resultOrphaned   = "orphaned" // parked because its parent was
 )
 
 // attempt makes one attempt at a claimed delivery and records its end. The
@@ -137,64 +145,57 @@ func (l *lane) sent(ctx context.Context, d *triage.Delivery, r notifiers.Receipt
 		}
 		l.logOf(d).WithError(err).Warn("A message may have arrived; looking for it before it is sent again")
 		l.failures++
-		l.looks = looks{delivery: d.ID}
-		l.holdBack(l.LookInterval)
-		return l.Store.Doubt(ctx, d, err)
+		l.holdBackAgain()
+		return l.Store.Doubt(ctx, d, time.Now().Add(l.LookInterval), err)
 	}
 }
 
-// looked records what a look for a message of unknown end has shown.
+// looked records what a look for a message of unknown end has shown. Only this
+// message waits for the next look; the lane goes on.
 func (l *lane) looked(ctx context.Context, d *triage.Delivery, r notifiers.Receipt, found bool, err error) error {
-	if l.looks.delivery != d.ID {
-		l.looks = looks{delivery: d.ID}
-	}
 	switch {
 	case err == nil && found:
-		l.looks, l.failures = looks{}, 0
+		l.failures = 0
 		l.metrics.result(d, resultAdopted)
 		return l.Store.Adopt(ctx, d, r.Remote, r.Note)
+	case err == nil && d.Looks.Absent+1 < looksNeeded:
+		return l.Store.LookAgain(ctx, d, time.Now().Add(l.LookInterval), nil)
 	case err == nil:
-		if l.looks.absent++; l.looks.absent < looksNeeded {
-			l.holdBack(l.LookInterval)
-			return nil
-		}
-		l.looks = looks{}
 		l.metrics.result(d, resultAbsent)
 		l.holdBackAgain()
 		return l.Store.Retry(ctx, d, errors.New("an attempt of unknown end had not shown it"), "")
 	}
 	e := reasonOf(err)
-	switch e.Reason {
-	case notifiers.RateLimited:
-		return l.pause(ctx, store.ActionLook, d, e)
-	case notifiers.Gone:
-		l.looks = looks{}
+	failed := d.Looks.Failed + 1
+	switch {
+	case e.Reason == notifiers.Gone:
 		l.metrics.result(d, metricName(e.Reason))
 		return l.gone(ctx, d)
-	case notifiers.Permanent: // it may not look
-		if l.looks.refused++; l.looks.refused < looksNeeded {
-			l.holdBack(l.LookInterval)
-			return nil
-		}
-		l.looks = looks{}
+	case e.Reason == notifiers.Permanent && failed >= looksNeeded, failed >= looksMade:
 		return l.cannotLook(ctx, d, err)
-	default:
-		l.logOf(d).WithError(err).Warn("Cannot look for a message that may have arrived; trying again")
-		l.backOff()
-		return nil
+	case e.Reason == notifiers.Permanent:
+		return l.Store.LookAgain(ctx, d, time.Now().Add(l.LookInterval), err)
+	case e.Reason == notifiers.RateLimited:
+		if err := l.pauseLooks(ctx, d, e); err != nil {
+			return err
+		}
 	}
+	l.metrics.result(d, resultUnanswered)
+	l.logOf(d).WithError(err).WithField("look", failed).Warn("Cannot look for a message that may have arrived; trying again")
+	return l.Store.LookAgain(ctx, d, time.Now().Add(backoff(failed)), err)
 }
 
 // cannotLook decides about a message that may be shown and cannot be looked
-// for: twice is better than never for what is urgent.
+// for: twice is better than never, as long as the message says so. Only when
+// that has no known end time and again it is given up.
 func (l *lane) cannotLook(ctx context.Context, d *triage.Delivery, cause error) error {
-	if d.Priority > triage.PriorityAnswer {
-		return l.park(ctx, d, fmt.Errorf("it may have been shown, and looking for it is not possible: %w", cause))
+	if d.Repeats >= repeatsMade {
+		return l.park(ctx, d, fmt.Errorf("it was sent %d times, may have been shown each time, and looking for it is not possible: %w", d.Repeats+1, cause))
 	}
 	l.metrics.result(d, resultDuplicate)
-	l.holdBackAgain()
-	l.logOf(d).WithError(cause).Warn("A message may have arrived and cannot be looked for; it goes out again")
-	return l.Store.Retry(ctx, d, cause, "Sent again to "+l.name.String()+" after an attempt of unknown end: possible duplicate")
+	l.logOf(d).WithError(cause).Warn("A message may have arrived and cannot be looked for; it goes out again and says so")
+	at := time.Now().Add(time.Duration(d.Repeats) * repeatWait)
+	return l.Store.Repeat(ctx, d, at, cause, "Sent again to "+l.name.String()+" after an attempt of unknown end: possible duplicate")
 }
 
 func (l *lane) park(ctx context.Context, d *triage.Delivery, cause error) error {
@@ -217,6 +218,26 @@ func (l *lane) gone(ctx context.Context, d *triage.Delivery) error {
 // pause holds back what a rate limit covers: the channel, and where the limit
 // is a method's, the action everywhere.
 func (l *lane) pause(ctx context.Context, a store.Action, d *triage.Delivery, e *notifiers.Error) error {
+	until := l.limitedUntil(d, e)
+	var actions []store.Action
+	if e.Scope != "" {
+		actions = append(actions, a)
+	}
+	return l.Store.Pause(ctx, l.name, until, actions...)
+}
+
+// pauseLooks does the same for a look, which shows nothing: a limit of its
+// method does not hold up the channel's messages.
+func (l *lane) pauseLooks(ctx context.Context, d *triage.Delivery, e *notifiers.Error) error {
+	until := l.limitedUntil(d, e)
+	if e.Scope == "" {
+		return l.Store.Pause(ctx, l.name, until)
+	}
+	return l.Store.PauseAction(ctx, l.name.Notifier, store.ActionLook, until)
+}
+
+// limitedUntil is when a rate limit that was met now ends.
+func (l *lane) limitedUntil(d *triage.Delivery, e *notifiers.Error) time.Time {
 	wait := e.After
 	if wait <= 0 {
 		wait = defaultPause
@@ -224,11 +245,7 @@ func (l *lane) pause(ctx context.Context, a store.Action, d *triage.Delivery, e 
 	wait = min(wait, longestPause)
 	l.metrics.limited(d, e.Scope)
 	l.logOf(d).WithFields(logrus.Fields{"scope": e.Scope, "for": wait}).Warn("Rate limited")
-	var actions []store.Action
-	if e.Scope != "" {
-		actions = append(actions, a)
-	}
-	return l.Store.Pause(ctx, l.name, time.Now().Add(wait), actions...)
+	return time.Now().Add(wait)
 }
 
 func (l *lane) logOf(d *triage.Delivery) logrus.FieldLogger {

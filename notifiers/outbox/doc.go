@@ -10,7 +10,8 @@
 // is called. When the end of an attempt is not known (the process died, the
 // connection broke after the request went out), the delivery stays marked, and
 // whoever works the lane next looks for the message by its nonce: found, its
-// place is adopted; absent in two looks apart, it is sent again. Where a
-// notifier is not permitted to look, urgent messages go out again with a note
-// in the timeline, the others are parked.
+// place is adopted; absent in two looks apart, it is sent again. While a look
+// is not answered, the lane's other messages go on. Where a notifier is not
+// permitted to look, or none of many looks was answered, the message goes out
+// again and says that it may repeat another.
 package outbox

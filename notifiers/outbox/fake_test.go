@@ -30,6 +30,7 @@ type message struct {
 	edits               int
 	at                  time.Time
 	thread              string
+	mayRepeat           bool // said in it
 }
 
 // channelCall is one call of the notifier, as a script sees it.
@@ -82,7 +83,7 @@ func (f *fakeChannel) show(d *triage.Delivery) triage.RemoteRef {
 		return d.Remote
 	}
 	f.messages = append(f.messages, &message{
-		channel: d.Channel, nonce: d.Nonce, key: d.Key, text: textOf(d), at: time.Now(), thread: d.Thread.ID,
+		channel: d.Channel, nonce: d.Nonce, key: d.Key, text: textOf(d), at: time.Now(), thread: d.Thread.ID, mayRepeat: !d.MayRepeat.IsZero(),
 	})
 	return triage.RemoteRef{Channel: d.Channel, ID: strconv.Itoa(len(f.messages) - 1)}
 }
@@ -188,6 +189,7 @@ func eachDatabase(t *testing.T, test func(w *world)) {
 	t.Helper()
 	storetest.Each(t, func(t *testing.T, where store.Options) {
 		synctest.Test(t, func(t *testing.T) {
+			where.SharedNow = time.Now // the bubble's, not PostgreSQL's
 			test(&world{t: t, db: storetest.Open(t, where), channel: &fakeChannel{}})
 		})
 	})

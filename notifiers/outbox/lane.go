@@ -31,13 +31,6 @@ type lane struct {
 	again    time.Time // when something may be due; zero: when something changes
 	heldBack time.Time // not before, whatever changes
 	failures int       // in a row
-	looks    looks
-}
-
-// looks is what the looks for one delivery of unknown end have shown so far.
-type looks struct {
-	delivery        int64
-	absent, refused int
 }
 
 // nextTurn is when the lane should be worked.
@@ -139,7 +132,7 @@ func (l *lane) keepLease(ctx context.Context, until time.Time) (held context.Con
 			margin := until.Add(-l.Lease / 3)
 			renewing, done := context.WithDeadline(held, margin)
 			next := time.Now().Add(l.Lease)
-			ours, err := l.Store.RenewLane(renewing, l.name, l.Owner, next)
+			ours, err := l.Store.RenewLane(renewing, l.name, l.Owner, l.Lease)
 			done()
 			switch {
 			case err == nil && ours:

@@ -23,16 +23,19 @@ type Store interface {
 	Waiting(topic store.Topic) <-chan struct{}
 	LanesWithWork(ctx context.Context) ([]store.LaneWork, error)
 	Claim(ctx context.Context, h store.Hold) (store.Claim, error)
-	RenewLane(ctx context.Context, lane store.Lane, owner string, until time.Time) (bool, error)
+	RenewLane(ctx context.Context, lane store.Lane, owner string, lease time.Duration) (bool, error)
 	ReleaseLanes(ctx context.Context, owner string) error
 	Delivered(ctx context.Context, d *triage.Delivery, remote triage.RemoteRef, note string) error
 	Adopt(ctx context.Context, d *triage.Delivery, remote triage.RemoteRef, note string) error
 	Retry(ctx context.Context, d *triage.Delivery, cause error, note string) error
-	Doubt(ctx context.Context, d *triage.Delivery, cause error) error
+	Doubt(ctx context.Context, d *triage.Delivery, lookAt time.Time, cause error) error
+	LookAgain(ctx context.Context, d *triage.Delivery, at time.Time, cause error) error
+	Repeat(ctx context.Context, d *triage.Delivery, at time.Time, cause error, note string) error
 	Park(ctx context.Context, d *triage.Delivery, cause error) (int64, error)
 	Gone(ctx context.Context, d *triage.Delivery) (int64, error)
 	Checkpoint(ctx context.Context, d *triage.Delivery, progress string) error
 	Pause(ctx context.Context, lane store.Lane, until time.Time, actions ...store.Action) error
+	PauseAction(ctx context.Context, notifier string, a store.Action, until time.Time) error
 	DeliveryStates(ctx context.Context) (map[string]int, error)
 	OldestOwed(ctx context.Context) (time.Time, error)
 }
@@ -50,7 +53,7 @@ type Options struct {
 	// one that is missing is not held back. See SlackPace.
 	Pace         map[string]store.Pace
 	Lanes        int           // worked at once; 0 means 16
-	Lease        time.Duration // of a lane, renewed while it is worked; 0 means 30 s
+	Lease        time.Duration // of a lane, renewed while it is worked; 0 means store.LaneLease
 	SendTimeout  time.Duration // of one call of a notifier; 0 means 20 s
 	LookInterval time.Duration // between two looks for one message; 0 means 2 s
 	Poll         time.Duration // for what other replicas came to owe; 0 means 500 ms
@@ -79,7 +82,7 @@ func New(opts Options) (*Outbox, error) {
 		return nil, errors.New("outbox: a store, an owner and at least one notifier are needed")
 	}
 	opts.Lanes = cmp.Or(opts.Lanes, 16)
-	opts.Lease = cmp.Or(opts.Lease, 30*time.Second)
+	opts.Lease = cmp.Or(opts.Lease, store.LaneLease)
 	opts.SendTimeout = cmp.Or(opts.SendTimeout, 20*time.Second)
 	opts.LookInterval = cmp.Or(opts.LookInterval, 2*time.Second)
 	opts.Poll = cmp.Or(opts.Poll, 500*time.Millisecond)

@@ -273,19 +273,114 @@ func TestLooksDoNotHoldOtherLanesBack(t *testing.T) {
 	})
 }
 
-func TestWhatCannotBeLookedForGoesAgainOnlyIfUrgent(t *testing.T) {
+// marks are the messages shown that say that they may repeat another.
+func (w *world) marks() map[string]int {
+	marked := map[string]int{}
+	for _, m := range w.channel.shown() {
+		if m.mayRepeat {
+			marked[m.key]++
+		}
+	}
+	return marked
+}
+
+func TestALookThatIsNotAnsweredHoldsUpOnlyItsMessage(t *testing.T) {
+	for name, unanswered := range map[string]*notifiers.Error{
+		"it fails":        {Reason: notifiers.Transient, Err: errors.New("scripted")},
+		"looks are rated": {Reason: notifiers.RateLimited, After: 30 * time.Second, Scope: "conversations.history", Err: errors.New("429")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachDatabase(t, func(w *world) {
+				w.channel.find = func(*triage.Delivery) error { return unanswered }
+				lost := w.open("ops", triage.PriorityCriticalParent)
+				w.reply(lost, "p95", triage.PriorityFinding)
+				w.channel.script(failing(1, fails(notifiers.Ambiguous), all))
+				stop := w.work("a")
+				elapse(10 * time.Second)
+				var want []string
+				for _, priority := range []int{triage.PriorityParent, triage.PriorityCriticalParent} {
+					other := w.open("ops", priority)
+					w.reply(other, "p95", triage.PriorityFinding)
+					elapse(3 * time.Second)
+					want = append(want, keyOf(other, "parent"), keyOf(other, "p95"))
+				}
+				expect(w.t, "messages while the look fails", w.channel.keys(), want)
+
+				// What was counted outlives the worker, and it has an end.
+				stop()
+				defer w.work("b")()
+				elapse(30 * time.Minute)
+				want = append(want, keyOf(lost, "parent"), keyOf(lost, "p95"))
+				expect(w.t, "messages in the end", w.channel.keys(), want)
+				expect(w.t, "marked", w.marks(), map[string]int{keyOf(lost, "parent"): 1})
+				if looks := len(w.channel.looks()); looks != looksMade {
+					w.t.Errorf("%d looks were made, want %d", looks, looksMade)
+				}
+			})
+		})
+	}
+}
+
+func TestAMessageIsNotRepeatedIfItIsFoundAtLast(t *testing.T) {
 	eachDatabase(t, func(w *world) {
-		w.channel.find = func(*triage.Delivery) error { return fails(notifiers.Permanent) }
-		w.channel.after = failing(-1, fails(notifiers.Ambiguous), func(d *triage.Delivery) bool { return d.Attempts == 1 })
+		until := time.Now().Add(5 * time.Minute)
+		w.channel.find = func(*triage.Delivery) error {
+			if time.Now().Before(until) {
+				return fails(notifiers.Transient)
+			}
+			return nil
+		}
+		w.channel.after = failing(1, fails(notifiers.Ambiguous), isReply)
 		defer w.work("a")()
-		critical := w.open("ops", triage.PriorityCriticalParent)
-		warning := w.open("ops", triage.PriorityParent)
+		incident := w.open("ops", triage.PriorityParent)
+		w.reply(incident, "p95", triage.PriorityFinding)
+		w.reply(incident, "backoff", triage.PriorityFinding)
+		elapse(10 * time.Minute)
+		expect(w.t, "messages", w.channel.keys(), []string{keyOf(incident, "parent"), keyOf(incident, "p95"), keyOf(incident, "backoff")})
+		expect(w.t, "marked", w.marks(), map[string]int{})
+		expect(w.t, "state", w.states(incident)["p95"], triage.DeliverySent)
+	})
+}
+
+func TestWhatCannotBeLookedForGoesAgainAndSaysSo(t *testing.T) {
+	eachDatabase(t, func(w *world) {
+		start := time.Now()
+		w.channel.find = func(*triage.Delivery) error { return fails(notifiers.Permanent) }
+		first := map[string]bool{}
+		w.channel.after = func(_ context.Context, c channelCall) error {
+			if first[c.Key] {
+				return nil
+			}
+			first[c.Key] = true
+			return fails(notifiers.Ambiguous)
+		}
+		defer w.work("a")()
+		incident := w.open("ops", triage.PriorityParent)
+		w.reply(incident, "p95", triage.PriorityFinding)
+		w.file(incident, "chart.png")
 		elapse(time.Minute)
-		expect(w.t, "messages", w.channel.keys(), []string{keyOf(critical, "parent"), keyOf(critical, "parent"), keyOf(warning, "parent")})
-		expect(w.t, "timeline of the critical one", w.timeline(critical), []string{
+		want := map[string]int{keyOf(incident, "parent"): 1, keyOf(incident, "p95"): 1, keyOf(incident, "chart.png"): 1}
+		expect(w.t, "marked", w.marks(), want)
+		expect(w.t, "messages", len(w.channel.shown()), 2*len(want))
+		expect(w.t, "timeline", w.timeline(incident)[:2], []string{
 			"Sent again to chat/ops after an attempt of unknown end: possible duplicate", "Posted to chat/ops",
 		})
-		expect(w.t, "state of the other", w.states(warning)["parent"], triage.DeliveryParked)
+		expect(w.t, "states", w.states(incident), map[string]triage.DeliveryState{"parent": "sent", "p95": "sent", "chart.png": "sent"})
+		if at := w.deliveries(incident)["parent"].MayRepeat; at.Sub(start).Abs() > time.Second {
+			w.t.Errorf("the parent may repeat a message of %v; want that of the first attempt, at %v", at, start)
+		}
+	})
+}
+
+func TestRepeatsHaveAnEnd(t *testing.T) {
+	eachDatabase(t, func(w *world) {
+		w.channel.find = func(*triage.Delivery) error { return fails(notifiers.Permanent) }
+		w.channel.after = failing(-1, fails(notifiers.Ambiguous), all)
+		defer w.work("a")()
+		incident := w.open("ops", triage.PriorityCriticalParent)
+		elapse(time.Hour)
+		expect(w.t, "calls of Send", w.channel.calls(), 1+repeatsMade)
+		expect(w.t, "state", w.states(incident)["parent"], triage.DeliveryParked)
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -81,6 +82,29 @@ func code(err error) string {
 	return ""
 }
 
+// scopeNeeded is the scope that Slack asks for in a missing_scope answer, where
+// it may name several, one of them being enough; the usual one where it does not.
+func scopeNeeded(err error, usual string) string {
+	var answer slack.SlackErrorResponse
+	if errors.As(err, &answer) && answer.Needed != "" {
+		return line(strings.Split(answer.Needed, ",")[0], maxName)
+	}
+	return usual
+}
+
+// scopeOf is the scope of a method that only looks, "" of any other.
+func scopeOf(method string) string {
+	switch method {
+	case methodHistory, methodReplies:
+		return "channels:history"
+	case methodList:
+		return "channels:read"
+	case methodFileInfo:
+		return "files:read"
+	}
+	return ""
+}
+
 // succeeded records a call that went well.
 func (n *Notifier) succeeded(method string) {
 	n.metrics.calls.WithLabelValues(method, "ok").Inc()
@@ -91,9 +115,13 @@ func (n *Notifier) succeeded(method string) {
 func (n *Notifier) failed(method string, does effect, err error) *notifiers.Error {
 	e := classify(method, does, err)
 	n.metrics.calls.WithLabelValues(method, e.Reason.String()).Inc()
-	if c := code(err); c != "" {
-		isAuth := kindOf(c) == auth
-		n.token(!isAuth, e)
+	c := code(err)
+	if scope := scopeOf(method); c == "missing_scope" && scope != "" { // the token is good for all else
+		n.lacks(scopeNeeded(err, scope), true)
+		return e
+	}
+	if c != "" {
+		n.token(kindOf(c) != auth, e)
 	}
 	return e
 }

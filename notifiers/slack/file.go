@@ -19,6 +19,17 @@ type upload struct {
 	comment []slack.Block
 }
 
+// renderFileLink tells where the file is instead of showing it.
+func renderFileLink(p *triage.FilePost) message {
+	u := renderFile(p)
+	note := triage.NotePost{IncidentID: p.IncidentID, Text: "File " + u.title + ": see the incident's evidence."}
+	if _, usable := safeURL(p.Artifact.URL); usable {
+		note.Text = "File " + u.title + ":"
+		note.Links = []triage.Link{{Title: u.name, URL: p.Artifact.URL}}
+	}
+	return renderNote(&note)
+}
+
 func renderFile(p *triage.FilePost) upload {
 	a := &p.Artifact
 	u := upload{name: line(path.Base(a.Name), maxTitle), title: line(a.Title, maxTitle)}

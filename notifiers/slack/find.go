@@ -33,7 +33,7 @@ func (n *Notifier) Find(ctx context.Context, d *triage.Delivery) (notifiers.Rece
 	var remote triage.RemoteRef
 	var err *notifiers.Error
 	switch {
-	case d.Body.File != nil:
+	case uploads(d):
 		remote, err = n.findFile(ctx, d)
 	case d.Thread.ID != "":
 		remote, err = n.findReply(ctx, d)
@@ -65,12 +65,12 @@ func (n *Notifier) findParent(ctx context.Context, d *triage.Delivery) (triage.R
 	for _, name := range names {
 		id, err := n.channelID(ctx, name)
 		if err != nil {
-			return triage.RemoteRef{}, err
+			return triage.RemoteRef{}, readable(err)
 		}
 		if id == "" {
 			continue // no such channel, so no message in it
 		}
-		found, err := n.search(ctx, n.historyOf(id, d), d.Nonce)
+		found, err := n.search(ctx, n.historyOf(id, d), lookFor(d, id))
 		// Where there are two channels, one that the bot is not in is one that
 		// it could not post to either.
 		if err != nil && (len(names) == 1 || kindOf(code(err)) != noChannel) {
@@ -96,10 +96,10 @@ func readable(e *notifiers.Error) *notifiers.Error {
 // findReply looks through the thread. Where its parent was deleted, an earlier
 // attempt may have landed in the channel: that is taken back.
 func (n *Notifier) findReply(ctx context.Context, d *triage.Delivery) (triage.RemoteRef, *notifiers.Error) {
-	found, err := n.search(ctx, n.repliesOf(d), d.Nonce)
+	found, err := n.search(ctx, n.repliesOf(d), lookFor(d, d.Thread.ID))
 	switch {
 	case err != nil && code(err) == "thread_not_found":
-		stray, err := n.search(ctx, n.historyOf(d.Thread.Channel, d), d.Nonce)
+		stray, err := n.search(ctx, n.historyOf(d.Thread.Channel, d), lookFor(d, d.Thread.Channel))
 		if err != nil {
 			return triage.RemoteRef{}, readable(err)
 		}
@@ -118,8 +118,10 @@ func (n *Notifier) findReply(ctx context.Context, d *triage.Delivery) (triage.Re
 // pager returns one page of messages, and the cursor of the next.
 type pager func(ctx context.Context, cursor string) (page []slack.Message, next string, err *notifiers.Error)
 
-// search looks for the bot's own message with the nonce; nil when it is not there.
-func (n *Notifier) search(ctx context.Context, pages pager, nonce string) (*slack.Message, *notifiers.Error) {
+// search looks for the bot's own message with the nonce; nil when it is not
+// there. One that breaks off is taken up where it stood by the next search for
+// the same: what is newer than its first page came after what it looks for.
+func (n *Notifier) search(ctx context.Context, pages pager, l look) (*slack.Message, *notifiers.Error) {
 	self, err := n.self(ctx)
 	if err != nil {
 		var e *notifiers.Error
@@ -128,32 +130,42 @@ func (n *Notifier) search(ctx context.Context, pages pager, nonce string) (*slac
 		}
 		return nil, &notifiers.Error{Reason: notifiers.Transient, Err: err}
 	}
-	cursor := ""
-	for range maxPages {
-		page, next, err := pages(ctx, cursor)
+	at := n.places.take(l)
+	for ; at.pages < maxPages; at.pages++ {
+		page, next, err := pages(ctx, at.cursor)
 		if err != nil {
+			if at.cursor != "" && code(err) != "invalid_cursor" { // which is one that Slack has forgotten
+				n.places.keep(l, at)
+			} else if at.cursor != "" {
+				err.Reason = notifiers.Transient
+			}
 			return nil, err
 		}
 		for i := range page {
 			m := &page[i]
-			if m.BotID == self && m.Metadata.EventType == eventType && m.Metadata.EventPayload["nonce"] == nonce {
+			if m.BotID == self && m.Metadata.EventType == eventType && m.Metadata.EventPayload["nonce"] == l.nonce {
 				return m, nil
 			}
 		}
 		if next == "" {
 			return nil, nil
 		}
-		cursor = next
+		at.cursor = next
 	}
-	return nil, &notifiers.Error{Reason: notifiers.Transient, Err: fmt.Errorf("more than %d messages to look through", maxPages*pageSize)}
+	return nil, &notifiers.Error{Reason: notifiers.Permanent, Err: fmt.Errorf("more than %d messages to look through", maxPages*pageSize)}
 }
 
-// since is from when on a delivery may have been shown.
+// since is from when on a delivery may have been shown: it is looked for from
+// its latest attempt on, so that a page is enough.
 func since(d *triage.Delivery) string {
-	if d.CreatedAt.IsZero() {
+	from := d.TriedAt
+	if from.IsZero() {
+		from = d.CreatedAt
+	}
+	if from.IsZero() {
 		return "0"
 	}
-	return strconv.FormatInt(max(0, d.CreatedAt.Add(-clockSlack).Unix()), 10)
+	return strconv.FormatInt(max(0, from.Add(-clockSlack).Unix()), 10)
 }
 
 func (n *Notifier) historyOf(channel string, d *triage.Delivery) pager {

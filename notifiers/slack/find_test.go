@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/slack-go/slack"
 
@@ -57,6 +59,57 @@ func TestALookGoesThroughAllPages(t *testing.T) {
 	reasonOf(t, err, notifiers.Transient, fmt.Sprint("Find = ", found))
 }
 
+func TestALookThatIsRatedGoesOnWhereItStood(t *testing.T) {
+	f := setUp(t)
+	d := f.parent()
+	sent := f.send(t, d)
+	for i := range 2*pageSize + 1 {
+		if _, err := f.ws.Inject("incidents", slacklocal.Message{User: "U0PERSON1", Text: fmt.Sprint("noise ", i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, broken := range map[string]struct {
+		fault slacklocal.Fault
+		want  notifiers.Reason
+		calls int64 // of the next look, which needs three for all pages
+	}{
+		"a rate limit":            {slacklocal.Fault{Status: 429, RetryAfter: "1"}, notifiers.RateLimited, 1},
+		"no answer":               {slacklocal.Fault{Cut: true}, notifiers.Transient, 1},
+		"a place that Slack lost": {slacklocal.Fault{Error: "invalid_cursor"}, notifiers.Transient, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var calls atomic.Int64
+			f.ws.Fail(methodHistory, func(n int) slacklocal.Fault {
+				calls.Store(int64(n))
+				if n == 3 {
+					return broken.fault
+				}
+				return slacklocal.Fault{}
+			})
+			_, found, err := f.Find(t.Context(), d)
+			reasonOf(t, err, broken.want, fmt.Sprint("Find = ", found))
+			before := calls.Load()
+			if got := f.found(t, d); got.Remote != sent.Remote {
+				t.Errorf("found at %+v, want %+v", got.Remote, sent.Remote)
+			}
+			if took := calls.Load() - before; took != broken.calls {
+				t.Errorf("the next look took %d calls, want %d", took, broken.calls)
+			}
+		})
+	}
+}
+
+func TestALookBeginsAtTheLatestAttempt(t *testing.T) {
+	d := triage.Delivery{CreatedAt: time.Unix(1000, 0)}
+	if got := since(&d); got != "700" {
+		t.Errorf("never tried: since %s, want 700", got)
+	}
+	d.TriedAt = time.Unix(9000, 0)
+	if got := since(&d); got != "8700" {
+		t.Errorf("since %s, want 8700", got)
+	}
+}
+
 func TestALookInALongThread(t *testing.T) {
 	f := setUp(t)
 	thread := f.send(t, f.parent()).Remote
@@ -80,8 +133,8 @@ func TestALookHasAnEnd(t *testing.T) {
 		asked++
 		return nil, "more", nil
 	}
-	found, err := f.search(t.Context(), endless, "nonce")
-	if found != nil || err == nil || err.Reason != notifiers.Transient || asked != maxPages {
+	found, err := f.search(t.Context(), endless, look{nonce: "nonce"})
+	if found != nil || err == nil || err.Reason != notifiers.Permanent || asked != maxPages {
 		t.Errorf("search = %v, %v after %d pages; want an error after %d", found, err, asked, maxPages)
 	}
 }

@@ -5,7 +5,9 @@ package slack
 
 import (
 	"errors"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/slack-go/slack"
 
@@ -22,7 +24,8 @@ type message struct {
 	blocks []slack.Block
 }
 
-// render makes the message of a post. Files are uploaded, not rendered.
+// render makes the message of a post. That of a file says where the file is,
+// for one that cannot be uploaded.
 func render(p triage.Post) (message, error) {
 	switch {
 	case p.Parent != nil:
@@ -31,8 +34,20 @@ func render(p triage.Post) (message, error) {
 		return renderFinding(p.Finding), nil
 	case p.Note != nil:
 		return renderNote(p.Note), nil
+	case p.File != nil:
+		return renderFileLink(p.File), nil
 	}
 	return message{}, errors.New("the post has neither parent, finding, note nor file")
+}
+
+// mayRepeat says in the message that one sent at the instant may stand beside it.
+func (m message) mayRepeat(at time.Time) message {
+	const said, why = "may repeat a message sent at ", ": its delivery could not be confirmed"
+	inText := said + at.UTC().Format("2006-01-02 15:04:05 UTC") + why
+	m.sentence += " (" + inText + ")"
+	m.long += "\n" + inText
+	m.blocks = append(slices.Clip(m.blocks), slack.NewContextBlock("", markup(said+date(at)+why)))
+	return m
 }
 
 // lines collects a message's plain-text form.

@@ -5,9 +5,10 @@ package slack
 import "github.com/prometheus/client_golang/prometheus"
 
 type metrics struct {
-	calls      *prometheus.CounterVec
-	tokenValid prometheus.Gauge
-	fallbacks  *prometheus.CounterVec
+	calls        *prometheus.CounterVec
+	tokenValid   prometheus.Gauge
+	fallbacks    *prometheus.CounterVec
+	scopeMissing *prometheus.GaugeVec
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -25,11 +26,15 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Help: "Messages shown otherwise than asked, by how (plain_text, channel).",
 		}, []string{"how"}),
 	}
+	m.scopeMissing = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "triagebot_slack_scope_missing",
+		Help: "1 for each scope that Slack says the bot token lacks.",
+	}, []string{"scope"})
 	m.tokenValid.Set(1)
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.calls, m.tokenValid, m.fallbacks} {
+	for _, c := range []prometheus.Collector{m.calls, m.tokenValid, m.fallbacks, m.scopeMissing} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}

@@ -35,18 +35,25 @@ const (
 // edited, a file is uploaded, all else is posted. The outcome of a post or an
 // upload may be Ambiguous, that of an edit never: it is harmless to repeat.
 func (n *Notifier) Send(ctx context.Context, d *triage.Delivery, checkpoint func(progress string) error) (notifiers.Receipt, error) {
-	if d.Body.File != nil {
+	if uploads(d) {
 		return result(n.upload(ctx, d, checkpoint))
 	}
 	m, err := render(d.Body)
 	if err != nil {
 		return notifiers.Receipt{}, &notifiers.Error{Reason: notifiers.Permanent, Err: err}
 	}
+	if !d.MayRepeat.IsZero() {
+		m = m.mayRepeat(d.MayRepeat)
+	}
 	if d.Remote.ID != "" {
 		return result(n.edit(ctx, d, m))
 	}
 	return result(n.post(ctx, d, m))
 }
+
+// uploads says whether sending d is an upload. A file that may be shown already
+// is only told of: a second copy of it would be worse than none.
+func uploads(d *triage.Delivery) bool { return d.Body.File != nil && d.MayRepeat.IsZero() }
 
 // result keeps a nil *notifiers.Error from becoming an error that is not nil.
 func result(r notifiers.Receipt, err *notifiers.Error) (notifiers.Receipt, error) {

@@ -62,10 +62,12 @@ type Notifier struct {
 	log      logrus.FieldLogger
 	metrics  *metrics
 	channels channelIDs
+	places   places
 
 	mu       sync.Mutex
-	botID    string // own, once auth.test has told it
-	rejected bool   // Slack refused the token in the latest answer
+	botID    string   // own, once auth.test has told it
+	rejected bool     // Slack refused the token in the latest answer
+	lacking  []string // scopes that Slack says the token lacks
 }
 
 var _ notifiers.Notifier = (*Notifier)(nil)
@@ -152,6 +154,7 @@ func (n *Notifier) identify(ctx context.Context) (botID string, err error) {
 		return "", n.failed(method, looking, errors.New("no bot_id in the answer; the token must be a bot token (xoxb-…)"))
 	}
 	n.succeeded(method)
+	n.heardScopes(who.Header)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.botID = who.BotID

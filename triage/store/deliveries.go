@@ -128,6 +128,7 @@ const (
 	deliveryColumns = `d.id, d.key, d.nonce, d.notifier, d.channel, d.incident_id, d.kind, d.priority, d.body_json,
 		d.version, d.sent_version, d.state, d.attempts, d.not_before, d.created_at, d.sent_at,
 		d.remote_channel, d.remote_id, d.progress, d.last_error,
+		d.tried_at, d.looks_absent, d.looks_failed, d.may_repeat, d.repeats,
 		COALESCE(p.remote_channel, ''), COALESCE(p.remote_id, '')`
 	deliveryTables = `deliveries d LEFT JOIN deliveries p ON p.id = d.parent_id`
 )
@@ -135,10 +136,11 @@ const (
 func scanDelivery(s scanner) (triage.Delivery, error) {
 	var d triage.Delivery
 	var body string
-	var notBefore, created, sent int64
+	var notBefore, created, sent, tried, mayRepeat int64
 	err := s.Scan(&d.ID, &d.Key, &d.Nonce, &d.Notifier, &d.Channel, &d.IncidentID, &d.Kind, &d.Priority, &body,
 		&d.Version, &d.SentVersion, &d.State, &d.Attempts, &notBefore, &created, &sent,
-		&d.Remote.Channel, &d.Remote.ID, &d.Progress, &d.LastError, &d.Thread.Channel, &d.Thread.ID)
+		&d.Remote.Channel, &d.Remote.ID, &d.Progress, &d.LastError,
+		&tried, &d.Looks.Absent, &d.Looks.Failed, &mayRepeat, &d.Repeats, &d.Thread.Channel, &d.Thread.ID)
 	if err != nil {
 		return d, err
 	}
@@ -146,6 +148,7 @@ func scanDelivery(s scanner) (triage.Delivery, error) {
 		d.NotBefore = fromMicros(notBefore)
 	}
 	d.CreatedAt, d.SentAt = fromMicros(created), fromMicros(sent)
+	d.TriedAt, d.MayRepeat = fromMicros(tried), fromMicros(mayRepeat)
 	if err := fromJSON(body, &d.Body); err != nil {
 		return d, fmt.Errorf("body of delivery %d: %w", d.ID, err)
 	}

@@ -37,6 +37,7 @@ func eachOutbox(t *testing.T, test func(o *outboxTest)) {
 			defer o.mu.Unlock()
 			return o.now
 		}
+		where.SharedNow = where.Now
 		o.db = storetest.Open(t, where)
 		inc := triage.Incident{Key: rand.Text(), Alertname: "HighLatency", State: triage.IncidentFiring}
 		o.tx(func(ctx context.Context, tx *store.Tx) error { return tx.OpenIncident(ctx, &inc) })
@@ -245,10 +246,10 @@ func TestALaneHasOneHolder(t *testing.T) {
 			o.t.Errorf("another's claim %+v; want nothing before %v", theirs, mine.LeaseUntil)
 		}
 		o.pass(20 * time.Second)
-		if ours, err := o.db.RenewLane(ctx, lane, "b", o.now.Add(time.Hour)); ours || err != nil {
+		if ours, err := o.db.RenewLane(ctx, lane, "b", time.Hour); ours || err != nil {
 			o.t.Errorf("another renewed the lease: %t, %v", ours, err)
 		}
-		if ours, err := o.db.RenewLane(ctx, lane, "a", o.now.Add(30*time.Second)); !ours || err != nil {
+		if ours, err := o.db.RenewLane(ctx, lane, "a", 30*time.Second); !ours || err != nil {
 			o.t.Errorf("renew: %t, %v", ours, err)
 		}
 		o.pass(29 * time.Second)
@@ -319,7 +320,7 @@ func TestACheckpointIsKeptUntilTheDeliveryIsShown(t *testing.T) {
 		o.parent("a", triage.PriorityParent, 0)
 		c := o.claim("a")
 		o.must(o.db.Checkpoint(ctx, c.Delivery, "half"))
-		o.must(o.db.Doubt(ctx, c.Delivery, errors.New("timeout")))
+		o.must(o.db.Doubt(ctx, c.Delivery, o.now, errors.New("timeout")))
 		again := o.claim("a")
 		if again.Delivery.Progress != "half" || again.Delivery.LastError != "timeout" || !again.Unsure {
 			o.t.Errorf("claim %+v; want the checkpoint and the doubt", again.Delivery)
@@ -390,6 +391,58 @@ func TestTheOutboxIsCounted(t *testing.T) {
 		o.must(err)
 		if len(work) != 1 || work[0].Lane != (store.Lane{Notifier: "chat", Channel: "ops"}) || work[0].Priority != triage.PriorityFinding || work[0].Stamp.Owed != 1 {
 			o.t.Errorf("lanes %+v", work)
+		}
+	})
+}
+
+func TestClocksThatDifferNeitherFreeALaneNorKeepIt(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, where store.Options) {
+		if where.PostgresURL == "" {
+			t.Skip("a SQLite file has one process, and so one clock")
+		}
+		// replica is one whose clock goes wrong by that much.
+		replica := func(wrong time.Duration) *store.DB {
+			where.Now = func() time.Time { return time.Now().Add(wrong) }
+			return storetest.Open(t, where)
+		}
+		exact, fast, slow := replica(0), replica(time.Hour), replica(-time.Hour)
+		ctx := context.Background()
+		hold := func(owner string, lease time.Duration) store.Hold {
+			return store.Hold{Lane: store.Lane{Notifier: "chat", Channel: "ops"}, Owner: owner, Lease: lease}
+		}
+		claim := func(db *store.DB, h store.Hold) store.Claim {
+			t.Helper()
+			c, err := db.Claim(ctx, h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}
+		inc := triage.Incident{Key: rand.Text(), Alertname: "HighLatency", State: triage.IncidentFiring}
+		err := slow.Tx(ctx, func(tx *store.Tx) error {
+			if err := tx.OpenIncident(ctx, &inc); err != nil {
+				return err
+			}
+			return tx.OweParent(ctx, inc.ID, ops, triage.ParentPost{Conclusion: "a"}, triage.PriorityParent, time.Time{})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := claim(exact, hold("exact", 30*time.Minute)); c.Delivery == nil {
+			t.Fatal("nothing is due")
+		}
+		c := claim(fast, hold("fast", 30*time.Minute))
+		if c.Delivery != nil {
+			t.Error("a replica whose clock is an hour ahead took the lane within its lease")
+		}
+		if wait := time.Until(c.Again.Add(-time.Hour)); wait < 20*time.Minute || wait > 30*time.Minute {
+			t.Errorf("it waits for %v by its own clock; want as long as the lease lasts", wait)
+		}
+		if ours, err := exact.RenewLane(ctx, store.Lane{Notifier: "chat", Channel: "ops"}, "exact", 0); !ours || err != nil {
+			t.Fatalf("renew: %t, %v", ours, err)
+		}
+		if c := claim(slow, hold("slow", time.Minute)); c.Delivery == nil || !c.Unsure {
+			t.Errorf("claim %+v by a replica whose clock is an hour behind; want it to take over the lane whose lease is over", c)
 		}
 	})
 }

@@ -78,7 +78,7 @@ func (p retryPolicy) NextRetry(job *rivertype.JobRow) time.Time {
 
 const (
 	heartbeat   = 3 * time.Second
-	replicaDead = 15 * time.Second // without a heartbeat; its jobs are then taken over
+	replicaDead = 15 * time.Second // without a heartbeat; its jobs are then taken over, and see LaneLease
 	// A job that was killed with its process counts an attempt each time, so
 	// attempts must not be what ends a run: the run's own deadline is.
 	maxAttempts = 1000
@@ -172,8 +172,11 @@ func (j *Jobs) Run(ctx context.Context, grace time.Duration) error {
 // beat says that this replica lives, and makes the jobs of dead ones available.
 func (j *Jobs) beat(ctx context.Context) error {
 	return j.db.Tx(ctx, func(tx *Tx) error {
-		now := j.db.now()
-		err := tx.exec(ctx, `INSERT INTO replicas (id, seen_at) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET seen_at = $2`, j.id, micros(now))
+		now, err := tx.sharedNow(ctx)
+		if err != nil {
+			return err
+		}
+		err = tx.exec(ctx, `INSERT INTO replicas (id, seen_at) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET seen_at = $2`, j.id, micros(now))
 		if err != nil {
 			return err
 		}

@@ -1,7 +1,8 @@
 // Lanes: how the outbox pays what is owed. A lane is one channel of one
 // notifier; whoever holds its lease delivers in it, one message at a time.
-// Replicas share leases, pacing and rate limits here, so their clocks should
-// agree to about a second.
+// Replicas share leases, pacing and rate limits here. Leases go by PostgreSQL's
+// clock; of the rest a difference between the replicas' clocks makes a message
+// as much too early or too late.
 
 package store
 
@@ -82,6 +83,13 @@ func (db *DB) LanesWithWork(ctx context.Context) ([]LaneWork, error) {
 		FROM deliveries WHERE state IN ('pending', 'sending') GROUP BY notifier, channel ORDER BY 3, 1, 2`)
 }
 
+// LaneLease is how long a lane stays with a worker that is not heard of any
+// more: as long as the runs of a replica do, for a lease is renewed at every
+// claim and during every call of a notifier, which makes it the lane's own
+// heartbeat. A replica's heartbeat could not free the lane any sooner: one
+// that is late must not cost a worker the lane in which it is sending.
+const LaneLease = replicaDead
+
 // Hold is a worker's wish for a lane.
 type Hold struct {
 	Lane
@@ -97,7 +105,8 @@ type Claim struct {
 	// Unsure says that an earlier attempt of unknown end may have shown the
 	// delivery: look for it before sending it.
 	Unsure bool
-	// LeaseUntil is when another worker may take the lane, unless renewed.
+	// LeaseUntil is when another worker may take the lane, unless renewed, by
+	// the claimer's clock.
 	LeaseUntil time.Time
 	// Again is when something may be due, where nothing is now; zero when
 	// that takes another change.
@@ -111,33 +120,42 @@ var errNothingDue = errors.New("nothing is due")
 
 // Claim takes or renews the lane's lease and marks its next delivery as being
 // sent, in one transaction. Attempts of unknown end come first, then what is
-// due by priority and age. Replies wait until their parent is shown.
+// due by priority and age, then attempts of unknown end that were looked for
+// without an answer, for those must not hold up the rest. Replies wait until
+// their parent is shown.
 func (db *DB) Claim(ctx context.Context, h Hold) (Claim, error) {
 	var c Claim
 	err := db.Tx(ctx, func(tx *Tx) error {
 		c = Claim{}
 		now := db.now()
-		free, err := tx.holdLane(ctx, h, now)
+		free, err := tx.holdLane(ctx, h)
 		if err != nil {
 			return err
 		}
-		if free.After(now) { // another worker has the lane
-			c.Again = free
+		if free > 0 { // another worker has the lane
+			c.Again = now.Add(free)
 			return errNothingDue
 		}
 		c.LeaseUntil = now.Add(h.Lease)
-		pauses, err := tx.pausesOf(ctx, h.Lane, now)
+		p, err := tx.pausesOf(ctx, h.Lane, now)
 		if err != nil {
 			return err
 		}
-		if pauses.channel.After(now) {
-			c.Again = pauses.channel
+		if p.channel.After(now) {
+			c.Again = p.channel
 			return errNothingDue
 		}
-		if found, err := tx.claimUnsure(ctx, h, pauses, &c); found || err != nil {
-			return err
+		for _, claim := range []func(context.Context, Hold, pauses, *Claim) error{
+			tx.claimUnsure, tx.claimDue, tx.claimUnanswered,
+		} {
+			if err := claim(ctx, h, p, &c); err != nil || c.Delivery != nil {
+				return err
+			}
 		}
-		return tx.claimDue(ctx, h, pauses, &c)
+		if c.Again, err = tx.nextTurn(ctx, h.Lane, p); err == nil && c.Parked == 0 {
+			err = errNothingDue
+		}
+		return err
 	})
 	if err != nil && !errors.Is(err, errNothingDue) {
 		return Claim{}, fmt.Errorf("claim in lane %s: %w", h.Lane, err)
@@ -145,18 +163,22 @@ func (db *DB) Claim(ctx context.Context, h Hold) (Claim, error) {
 	return c, nil
 }
 
-// holdLane takes or renews the lease, or says until when another worker has it.
-func (tx *Tx) holdLane(ctx context.Context, h Hold, now time.Time) (heldUntil time.Time, err error) {
+// holdLane takes or renews the lease, or says for how long another worker has it.
+func (tx *Tx) holdLane(ctx context.Context, h Hold) (held time.Duration, err error) {
+	now, err := tx.sharedNow(ctx)
+	if err != nil {
+		return 0, err
+	}
 	n, err := tx.execCount(ctx, `
 		INSERT INTO lanes (notifier, channel, owner, lease_until) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (notifier, channel) DO UPDATE SET owner = excluded.owner, lease_until = excluded.lease_until
 		WHERE lanes.owner = excluded.owner OR lanes.lease_until <= $5`,
 		h.Notifier, h.Channel, h.Owner, micros(now.Add(h.Lease)), micros(now))
 	if err != nil || n > 0 {
-		return time.Time{}, err
+		return 0, err
 	}
 	until, err := one(ctx, tx, scanOf[int64], `SELECT lease_until FROM lanes WHERE notifier = $1 AND channel = $2`, h.Notifier, h.Channel)
-	return fromMicros(until), err
+	return max(fromMicros(until).Sub(now), time.Microsecond), err
 }
 
 // pauses are the instants before which a lane's messages may not go out.
@@ -201,33 +223,58 @@ func (tx *Tx) pausesOf(ctx context.Context, lane Lane, now time.Time) (pauses, e
 	return p, err
 }
 
-// claimUnsure claims a delivery whose last attempt has no known end. One that
+// may says whether the action is not paused, as SQL takes it.
+func (p pauses) may(a Action) int {
+	if p.paused(a) {
+		return 0
+	}
+	return 1
+}
+
+// claimUnsure claims a delivery whose last attempt has no known end.
+func (tx *Tx) claimUnsure(ctx context.Context, h Hold, p pauses, c *Claim) error {
+	return tx.claimSending(ctx, h, p, c, 0)
+}
+
+// claimUnanswered claims one that was looked for in vain.
+func (tx *Tx) claimUnanswered(ctx context.Context, h Hold, p pauses, c *Claim) error {
+	return tx.claimSending(ctx, h, p, c, 1)
+}
+
+// sending is the part of the conditions that makes a delivery one whose last
+// attempt has no known end: the lane's holder makes one attempt at a time.
+const sending = `d.notifier = $1 AND d.channel = $2 AND d.state IN ('pending', 'sending') AND d.state = 'sending'`
+
+// claimSending claims a delivery whose last attempt has no known end. One that
 // was shown before is an edit, and an edit can be repeated without looking.
-func (tx *Tx) claimUnsure(ctx context.Context, h Hold, p pauses, c *Claim) (found bool, err error) {
-	d, err := one(ctx, tx, scanDelivery, `SELECT `+deliveryColumns+` FROM `+deliveryTables+`
-		WHERE d.notifier = $1 AND d.channel = $2 AND d.state IN ('pending', 'sending') AND d.state = 'sending'
-		ORDER BY d.priority, d.id LIMIT 1`, h.Notifier, h.Channel)
-	if errors.Is(err, ErrNotFound) {
-		return false, nil
+func (tx *Tx) claimSending(ctx context.Context, h Hold, p pauses, c *Claim, unanswered int) error {
+	for {
+		d, err := one(ctx, tx, scanDelivery, `SELECT `+deliveryColumns+` FROM `+deliveryTables+`
+			WHERE `+sending+` AND CASE WHEN d.looks_failed > 0 THEN 1 ELSE 0 END = $3 AND (
+				(d.sent_version > 0 AND $4 = 1)
+				OR (d.sent_version = 0 AND d.look_at <= $6 AND $5 = 1))
+			ORDER BY d.priority, d.id LIMIT 1`,
+			h.Notifier, h.Channel, unanswered, p.may(ActionEdit), p.may(ActionLook), micros(p.now))
+		if errors.Is(err, ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		mark := tx.markSending
+		if d.SentVersion == 0 {
+			mark = tx.markLooking
+		}
+		marked, err := mark(ctx, &d)
+		if err != nil {
+			return err
+		}
+		if !marked {
+			continue // its body changed just now
+		}
+		c.Delivery, c.Unsure = &d, d.SentVersion == 0
+		return nil
 	}
-	if err != nil {
-		return false, err
-	}
-	action := ActionLook
-	if d.SentVersion > 0 {
-		action = ActionEdit
-	}
-	if p.paused(action) {
-		c.Again = p.actions[action]
-		return true, errNothingDue
-	}
-	c.Unsure = action == ActionLook
-	marked, err := tx.markSending(ctx, &d)
-	if err == nil && !marked {
-		return true, errNothingDue // it changed under us; the next claim sees how
-	}
-	c.Delivery = &d
-	return true, err
 }
 
 // due is the part of the conditions that makes a pending delivery one whose
@@ -236,12 +283,6 @@ const due = `d.notifier = $1 AND d.channel = $2 AND d.state IN ('pending', 'send
 	AND (d.parent_id = 0 OR p.sent_version > 0 OR p.state = 'parked')`
 
 func (tx *Tx) claimDue(ctx context.Context, h Hold, p pauses, c *Claim) error {
-	may := func(a Action) int {
-		if p.paused(a) {
-			return 0
-		}
-		return 1
-	}
 	for {
 		d, err := one(ctx, tx, scanDelivery, `SELECT `+deliveryColumns+` FROM `+deliveryTables+`
 			WHERE `+due+` AND d.not_before <= $3 AND (
@@ -249,13 +290,9 @@ func (tx *Tx) claimDue(ctx context.Context, h Hold, p pauses, c *Claim) error {
 				OR (d.sent_version = 0 AND d.kind = 'file' AND $5 = 1)
 				OR (d.sent_version = 0 AND d.kind <> 'file' AND $6 = 1))
 			ORDER BY d.priority, d.id LIMIT 1`,
-			h.Notifier, h.Channel, micros(p.now), may(ActionEdit), may(ActionFile), may(ActionPost))
+			h.Notifier, h.Channel, micros(p.now), p.may(ActionEdit), p.may(ActionFile), p.may(ActionPost))
 		if errors.Is(err, ErrNotFound) {
-			c.Again, err = tx.nextDue(ctx, h.Lane, p)
-			if err == nil && c.Parked == 0 {
-				err = errNothingDue
-			}
-			return err
+			return nil
 		}
 		if err != nil {
 			return err
@@ -281,8 +318,9 @@ func (tx *Tx) claimDue(ctx context.Context, h Hold, p pauses, c *Claim) error {
 	}
 }
 
-// nextDue is the earliest instant at which a pending delivery may go out.
-func (tx *Tx) nextDue(ctx context.Context, lane Lane, p pauses) (time.Time, error) {
+// nextTurn is the earliest instant at which a pending delivery may go out or
+// one of unknown end be seen to.
+func (tx *Tx) nextTurn(ctx context.Context, lane Lane, p pauses) (time.Time, error) {
 	var next time.Time
 	_, err := all(ctx, tx, func(s scanner) (struct{}, error) {
 		var action Action
@@ -297,16 +335,28 @@ func (tx *Tx) nextDue(ctx context.Context, lane Lane, p pauses) (time.Time, erro
 		}
 		return struct{}{}, err
 	}, `SELECT CASE WHEN d.sent_version > 0 THEN 'edit' WHEN d.kind = 'file' THEN 'file' ELSE 'post' END, MIN(d.not_before)
-		FROM `+deliveryTables+` WHERE `+due+` GROUP BY 1`, lane.Notifier, lane.Channel)
+		FROM `+deliveryTables+` WHERE `+due+` GROUP BY 1
+		UNION ALL SELECT CASE WHEN d.sent_version > 0 THEN 'edit' ELSE 'look' END, MIN(d.look_at)
+		FROM deliveries d WHERE `+sending+` GROUP BY 1`, lane.Notifier, lane.Channel)
 	return next, err
 }
 
 // markSending marks the version that was read as being sent; false when it is
 // not the current one any more.
 func (tx *Tx) markSending(ctx context.Context, d *triage.Delivery) (bool, error) {
-	n, err := tx.execCount(ctx, `
-		UPDATE deliveries SET state = 'sending', attempts = attempts + 1, not_before = $3 WHERE id = $1 AND version = $2`,
-		d.ID, d.Version, int64(never))
+	d.TriedAt, d.Looks = tx.db.now(), triage.Looks{}
+	return tx.mark(ctx, d, `state = 'sending', not_before = $3, tried_at = $4, look_at = 0, looks_absent = 0, looks_failed = 0`,
+		int64(never), micros(d.TriedAt))
+}
+
+// markLooking is markSending for a delivery that is looked for.
+func (tx *Tx) markLooking(ctx context.Context, d *triage.Delivery) (bool, error) {
+	return tx.mark(ctx, d, `state = 'sending'`)
+}
+
+func (tx *Tx) mark(ctx context.Context, d *triage.Delivery, set string, args ...any) (bool, error) {
+	n, err := tx.execCount(ctx, `UPDATE deliveries SET attempts = attempts + 1, `+set+` WHERE id = $1 AND version = $2`,
+		append([]any{d.ID, d.Version}, args...)...)
 	d.State, d.Attempts = triage.DeliverySending, d.Attempts+1
 	return n > 0, err
 }
@@ -339,12 +389,17 @@ func (tx *Tx) parkOrphans(ctx context.Context, d triage.Delivery) (int64, error)
 		d.Notifier, parentKey(d.IncidentID), deletedInChannel, lostParent)
 }
 
-// RenewLane extends the lease; false when another worker holds the lane by now.
-func (db *DB) RenewLane(ctx context.Context, lane Lane, owner string, until time.Time) (bool, error) {
+// RenewLane has the lease last for that long from now; false when another
+// worker holds the lane by now.
+func (db *DB) RenewLane(ctx context.Context, lane Lane, owner string, lease time.Duration) (bool, error) {
 	var n int64
-	err := db.Tx(ctx, func(tx *Tx) (err error) {
+	err := db.Tx(ctx, func(tx *Tx) error {
+		now, err := tx.sharedNow(ctx)
+		if err != nil {
+			return err
+		}
 		n, err = tx.execCount(ctx, `UPDATE lanes SET lease_until = $4 WHERE notifier = $1 AND channel = $2 AND owner = $3`,
-			lane.Notifier, lane.Channel, owner, micros(until))
+			lane.Notifier, lane.Channel, owner, micros(now.Add(lease)))
 		return err
 	})
 	if err != nil {
@@ -379,7 +434,8 @@ func (db *DB) delivered(ctx context.Context, d *triage.Delivery, version int64, 
 		n, err := tx.execCount(ctx, `
 			UPDATE deliveries SET sent_version = $2, state = CASE WHEN version > $2 THEN 'pending' ELSE 'sent' END,
 				not_before = CASE WHEN version > $2 AND not_before = $6 THEN $3 ELSE not_before END,
-				attempts = 0, sent_at = $3, remote_channel = $4, remote_id = $5, progress = '', last_error = ''
+				attempts = 0, sent_at = $3, remote_channel = $4, remote_id = $5, progress = '', last_error = '',
+				look_at = 0, looks_absent = 0, looks_failed = 0
 			WHERE id = $1 AND sent_version < $2`,
 			d.ID, version, micros(db.now()), remote.Channel, remote.ID, int64(never))
 		if err != nil || n == 0 {
@@ -412,11 +468,43 @@ func (db *DB) Retry(ctx context.Context, d *triage.Delivery, cause error, note s
 }
 
 // Doubt records why nobody knows whether d was shown. It stays marked as being
-// sent, so that whoever claims it next looks first.
-func (db *DB) Doubt(ctx context.Context, d *triage.Delivery, cause error) error {
+// sent, so that whoever claims it next looks first, not before the instant.
+func (db *DB) Doubt(ctx context.Context, d *triage.Delivery, lookAt time.Time, cause error) error {
 	return db.settle(ctx, d, false, func(tx *Tx) error {
-		return tx.exec(ctx, `UPDATE deliveries SET last_error = $3 WHERE id = $1 AND state = 'sending' AND attempts = $2`,
-			d.ID, d.Attempts, errorText(cause))
+		return tx.exec(ctx, `UPDATE deliveries SET look_at = $3, last_error = $4 WHERE id = $1 AND state = 'sending' AND attempts = $2`,
+			d.ID, d.Attempts, micros(lookAt), errorText(cause))
+	})
+}
+
+// LookAgain counts a look that did not settle whether d was shown: it had no
+// answer, for the cause, or with none did not find it. The next look comes not
+// before the instant.
+func (db *DB) LookAgain(ctx context.Context, d *triage.Delivery, at time.Time, cause error) error {
+	counted := `looks_absent = looks_absent + 1`
+	if cause != nil {
+		counted = `looks_failed = looks_failed + 1, last_error = $4`
+	}
+	return db.settle(ctx, d, false, func(tx *Tx) error {
+		args := []any{d.ID, d.Attempts, micros(at)}
+		if cause != nil {
+			args = append(args, errorText(cause))
+		}
+		return tx.exec(ctx, `UPDATE deliveries SET look_at = $3, `+counted+` WHERE id = $1 AND state = 'sending' AND attempts = $2`, args...)
+	})
+}
+
+// Repeat has d sent again, not before the instant, though nobody knows whether
+// it was shown and it cannot be looked for. The message says so from now on. A
+// note is said in the incident's timeline.
+func (db *DB) Repeat(ctx context.Context, d *triage.Delivery, at time.Time, cause error, note string) error {
+	return db.settle(ctx, d, note != "", func(tx *Tx) error {
+		n, err := tx.execCount(ctx, `UPDATE deliveries SET state = 'pending', not_before = $3, last_error = $4,
+				may_repeat = CASE WHEN may_repeat = 0 THEN tried_at ELSE may_repeat END, repeats = repeats + 1
+			WHERE id = $1 AND state = 'sending' AND attempts = $2`, d.ID, d.Attempts, micros(at), errorText(cause))
+		if err != nil || n == 0 {
+			return err
+		}
+		return tx.say(ctx, d, "posted", note)
 	})
 }
 
@@ -540,6 +628,16 @@ func (db *DB) Pause(ctx context.Context, lane Lane, until time.Time, actions ...
 	})
 	if err != nil {
 		return fmt.Errorf("pause lane %s: %w", lane, err)
+	}
+	return nil
+}
+
+// PauseAction holds the action back until the instant in all lanes of the
+// notifier. A longer pause stands.
+func (db *DB) PauseAction(ctx context.Context, notifier string, a Action, until time.Time) error {
+	err := db.Tx(ctx, func(tx *Tx) error { return tx.pause(ctx, notifier, actionScope+string(a), until) })
+	if err != nil {
+		return fmt.Errorf("pause every %s of %s: %w", a, notifier, err)
 	}
 	return nil
 }

@@ -141,6 +141,12 @@ CREATE TABLE deliveries (
   remote_id      TEXT NOT NULL DEFAULT '',
   progress       TEXT NOT NULL DEFAULT '',
   last_error     TEXT NOT NULL DEFAULT '',
+  tried_at       BIGINT NOT NULL DEFAULT 0, -- when it was last begun to be sent
+  look_at        BIGINT NOT NULL DEFAULT 0, -- while sending: when to look for it
+  looks_absent   BIGINT NOT NULL DEFAULT 0, -- looks that did not find it
+  looks_failed   BIGINT NOT NULL DEFAULT 0, -- looks that were not answered
+  may_repeat     BIGINT NOT NULL DEFAULT 0, -- when a message was sent that it may repeat
+  repeats        BIGINT NOT NULL DEFAULT 0, -- times it was sent that may have been too many
   UNIQUE (notifier, key)
 );
 CREATE INDEX deliveries_owed ON deliveries (notifier, channel, priority, id) WHERE state IN ('pending', 'sending');

@@ -31,21 +31,25 @@ type Options struct {
 	// MaxBacklog bounds the notifications that are accepted and not yet
 	// folded; 0 means 20,000.
 	MaxBacklog int
-	Now        func() time.Time // time.Now when nil
-	Log        logrus.FieldLogger
+	Now        func() time.Time // this process's clock; time.Now when nil
+	// SharedNow is the clock by which replicas judge each other, so all must
+	// have it in common; nil is PostgreSQL's own, and Now for a SQLite file.
+	SharedNow func() time.Time
+	Log       logrus.FieldLogger
 }
 
 // DB is an open database, migrated to the current schema.
 type DB struct {
-	write   *sql.DB
-	read    *sql.DB
-	listen  *pgxpool.Pool // PostgreSQL only: River's LISTEN connection
-	lock    *flock.Flock  // SQLite only: one process at a time
-	dialect dialect
-	now     func() time.Time
-	log     logrus.FieldLogger
-	jobs    *Jobs
-	backlog backlog
+	write     *sql.DB
+	read      *sql.DB
+	listen    *pgxpool.Pool // PostgreSQL only: River's LISTEN connection
+	lock      *flock.Flock  // SQLite only: one process at a time
+	dialect   dialect
+	now       func() time.Time
+	sharedNow func() time.Time // nil: ask PostgreSQL
+	log       logrus.FieldLogger
+	jobs      *Jobs
+	backlog   backlog
 
 	// Committed tells those who wait for new rows that there may be some.
 	wake map[Topic]chan struct{}
@@ -70,12 +74,15 @@ const (
 // Open opens the database, takes the lock of a SQLite file, and migrates the
 // schema.
 func Open(ctx context.Context, opts Options) (*DB, error) {
-	db := &DB{now: opts.Now, log: opts.Log, wake: map[Topic]chan struct{}{
+	db := &DB{now: opts.Now, sharedNow: opts.SharedNow, log: opts.Log, wake: map[Topic]chan struct{}{
 		NotificationsWaiting: make(chan struct{}, 1),
 		DeliveriesWaiting:    make(chan struct{}, 1),
 	}}
 	if db.now == nil {
 		db.now = time.Now
+	}
+	if db.sharedNow == nil && opts.PostgresURL == "" {
+		db.sharedNow = db.now // one process has the file
 	}
 	if db.log == nil {
 		silent := logrus.New()

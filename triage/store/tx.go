@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Tx is one transaction. Everything that writes takes one, so that a state
@@ -143,6 +144,16 @@ func fromJSON(text string, into any) error {
 		return nil
 	}
 	return json.Unmarshal([]byte(text), into)
+}
+
+// sharedNow is the time by the clock that all replicas have in common: what one
+// wrote by it, another may judge.
+func (tx *Tx) sharedNow(ctx context.Context) (time.Time, error) {
+	if tx.db.sharedNow != nil {
+		return tx.db.sharedNow(), nil
+	}
+	at, err := one(ctx, tx, scanOf[int64], `SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)`)
+	return fromMicros(at), err
 }
 
 // LockCorrelation makes this transaction the only one, of all replicas, that

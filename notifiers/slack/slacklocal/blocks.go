@@ -215,7 +215,7 @@ func (c *checker) block(at string, b *block) {
 	case "image":
 		c.image(at, b)
 	case "rich_text":
-		c.richText(at, b.Elements)
+		c.each(at, b.Elements, c.richText)
 	case "table":
 		c.tableRows(at, b.Rows)
 	default:
@@ -288,54 +288,52 @@ func (c *checker) interactive(at string, e *element) {
 	}
 }
 
-func (c *checker) richText(at string, elements []element) {
+// each checks the elements within an element of rich text, at least one.
+func (c *checker) each(at string, elements []element, check func(at string, e *element)) {
 	if len(elements) == 0 {
 		c.say(at+"/elements", "must have at least one item")
 	}
 	for i := range elements {
-		e := &elements[i]
-		at := fmt.Sprintf("%s/elements/%d", at, i)
-		switch e.Type {
-		case "rich_text_section", "rich_text_preformatted", "rich_text_quote":
-			c.inline(at, e.Elements)
-		case "rich_text_list":
-			c.richText(at, e.Elements)
-		default:
-			c.say(at+"/type", "unsupported type: %s", e.Type)
-		}
+		check(fmt.Sprintf("%s/elements/%d", at, i), &elements[i])
 	}
 }
 
-func (c *checker) inline(at string, elements []element) {
-	if len(elements) == 0 {
-		c.say(at+"/elements", "must have at least one item")
+// richText checks what a rich text block or list consists of.
+func (c *checker) richText(at string, e *element) {
+	switch e.Type {
+	case "rich_text_section", "rich_text_preformatted", "rich_text_quote":
+		c.each(at, e.Elements, c.inline)
+	case "rich_text_list":
+		c.each(at, e.Elements, c.richText)
+	default:
+		c.say(at+"/type", "unsupported type: %s", e.Type)
 	}
-	for i := range elements {
-		e := &elements[i]
-		at := fmt.Sprintf("%s/elements/%d", at, i)
-		switch e.Type {
-		case "text":
+}
+
+// inline checks what runs along within a line of rich text.
+func (c *checker) inline(at string, e *element) {
+	switch e.Type {
+	case "text":
+		c.text(at+"/text", str(e.Text), maxBlockChars)
+	case "link":
+		c.text(at+"/url", e.URL, maxURL)
+		if e.Text != nil {
 			c.text(at+"/text", str(e.Text), maxBlockChars)
-		case "link":
-			c.text(at+"/url", e.URL, maxURL)
-			if e.Text != nil {
-				c.text(at+"/text", str(e.Text), maxBlockChars)
-			}
-		case "emoji":
-			c.text(at+"/name", e.Name, maxID)
-		case "date":
-			c.text(at+"/format", e.Format, maxID)
-		case "user":
-			c.text(at+"/user_id", e.UserID, maxID)
-		case "usergroup":
-			c.text(at+"/usergroup_id", e.GroupID, maxID)
-		case "channel":
-			c.text(at+"/channel_id", e.ChannelID, maxID)
-		case "broadcast":
-			c.text(at+"/range", e.Range, maxID)
-		default:
-			c.say(at+"/type", "unsupported type: %s", e.Type)
 		}
+	case "emoji":
+		c.text(at+"/name", e.Name, maxID)
+	case "date":
+		c.text(at+"/format", e.Format, maxID)
+	case "user":
+		c.text(at+"/user_id", e.UserID, maxID)
+	case "usergroup":
+		c.text(at+"/usergroup_id", e.GroupID, maxID)
+	case "channel":
+		c.text(at+"/channel_id", e.ChannelID, maxID)
+	case "broadcast":
+		c.text(at+"/range", e.Range, maxID)
+	default:
+		c.say(at+"/type", "unsupported type: %s", e.Type)
 	}
 }
 
@@ -356,7 +354,7 @@ func (c *checker) tableRows(at string, rows [][]*element) {
 				c.text(at+"/text", str(cell.Text), maxBlockChars)
 			case cell.Type == "raw_number":
 			case cell.Type == "rich_text":
-				c.richText(at, cell.Elements)
+				c.each(at, cell.Elements, c.richText)
 			default:
 				c.say(at+"/type", "unsupported type: %s", cell.Type)
 			}
