@@ -10,8 +10,9 @@ import (
 	"strings"
 )
 
-// The most that a trace holds: more is nothing that a person reads, and its
-// JSON has to be held in memory.
+// The most that a trace, and each lookup for it, holds: more is nothing that a
+// person reads, and its JSON has to be held in memory. An id that is on every
+// line is not one request.
 const (
 	maxRecords     = 10_000
 	maxRecordBytes = 32 << 20 // of lines

@@ -13,15 +13,9 @@ import (
 	"triagebot/triage/tracelog/index"
 )
 
-const (
-	// stretchSize is what a worker takes on at once, in bytes: enough for the
-	// kernel to read ahead, little enough to share the work evenly.
-	stretchSize = 16 << 20
-	// A lookup keeps at most so many records, and so many bytes of them: an id
-	// that is on every line, such as the empty trace's, is not one request.
-	maxRecords     = 10_000
-	maxRecordBytes = 64 << 20
-)
+// stretchSize is what a worker takes on at once, in bytes: enough for the
+// kernel to read ahead, little enough to share the work evenly.
+const stretchSize = 16 << 20
 
 type lookup struct {
 	home    *Files
@@ -41,28 +35,28 @@ type lookup struct {
 type fileState struct {
 	*logFile
 	how  How
-	open []span // what no job covers yet, in ascending order
-	part Part   // its counters
-	owed int    // jobs that are not done
+	open []byteSpan // what no job covers yet, in ascending order
+	part Part       // its counters
+	owed int        // jobs that are not done
 	note string
 }
 
-// span is a range of a file's bytes.
-type span struct{ lo, hi int64 }
+// byteSpan is a range of a file's bytes.
+type byteSpan struct{ lo, hi int64 }
 
 // job is one piece of work: the lines of a file that an index named, or those
 // that begin within a span.
 type job struct {
 	file  *fileState
 	lines []int64
-	span  span
+	span  byteSpan
 }
 
 func newLookup(h *Files, q Query, files []*logFile, skipped []Part) *lookup {
 	l := &lookup{home: h, query: q, skipped: skipped}
 	for _, f := range files {
 		l.total.Add(f.size)
-		l.files = append(l.files, &fileState{logFile: f, how: HowScan, open: []span{{0, f.size}}})
+		l.files = append(l.files, &fileState{logFile: f, how: HowScan, open: []byteSpan{{0, f.size}}})
 	}
 	return l
 }
@@ -99,7 +93,7 @@ func (l *lookup) indexed(ctx context.Context, f *fileState) []int64 {
 	left := int64(0)
 	f.open = nil
 	for _, r := range hits.Scan {
-		f.open = append(f.open, span{r.From, r.To})
+		f.open = append(f.open, byteSpan{r.From, r.To})
 		left += r.To - r.From
 	}
 	if left < f.size {
@@ -131,15 +125,15 @@ func (l *lookup) near(f *fileState) []job {
 		f.how = HowWindow
 	}
 	var jobs []job
-	var open []span
+	var open []byteSpan
 	for _, s := range f.open {
-		if within := (span{max(s.lo, lo), min(s.hi, hi)}); within.lo < within.hi {
+		if within := (byteSpan{max(s.lo, lo), min(s.hi, hi)}); within.lo < within.hi {
 			jobs = append(jobs, cut(f, within)...)
 		}
-		if before := (span{s.lo, min(s.hi, lo)}); before.lo < before.hi {
+		if before := (byteSpan{s.lo, min(s.hi, lo)}); before.lo < before.hi {
 			open = append(open, before)
 		}
-		if after := (span{max(s.lo, hi), s.hi}); after.lo < after.hi {
+		if after := (byteSpan{max(s.lo, hi), s.hi}); after.lo < after.hi {
 			open = append(open, after)
 		}
 	}
@@ -163,13 +157,13 @@ func (l *lookup) rest() []job {
 }
 
 // cut makes jobs of a span, the latest first. A compressed file is read as one.
-func cut(f *fileState, s span) []job {
+func cut(f *fileState, s byteSpan) []job {
 	if f.packed != plain {
 		return []job{{file: f, span: s}}
 	}
 	var jobs []job
 	for hi := s.hi; hi > s.lo; hi -= stretchSize {
-		jobs = append(jobs, job{file: f, span: span{max(s.lo, hi-stretchSize), hi}})
+		jobs = append(jobs, job{file: f, span: byteSpan{max(s.lo, hi-stretchSize), hi}})
 	}
 	return jobs
 }
