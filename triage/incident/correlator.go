@@ -83,31 +83,51 @@ func (c *Correlator) Run(ctx context.Context) error {
 
 // Drain folds everything that waits.
 func (c *Correlator) Drain(ctx context.Context) error {
+	limit := batchNotifications
 	for ctx.Err() == nil {
-		n, err := c.foldBatch(ctx, batchNotifications)
+		n, err := c.foldBatch(ctx, limit)
 		var bad *unfoldable
-		if errors.As(err, &bad) {
-			// The one that cannot be folded must not hold up the others.
-			c.Log.WithError(err).WithField("notification", bad.id).Error("set a notification aside that cannot be folded; its body is kept")
-			err = c.Store.Tx(ctx, func(tx *store.Tx) error { return tx.FailedNotification(ctx, bad.id, bad.err) })
-			c.metrics.folded.WithLabelValues("failed").Inc()
-			n = 1
-		}
-		if err != nil || n == 0 {
+		switch {
+		case errors.As(err, &bad) && limit > 1:
+			// Its batch was rolled back with it. What came before it goes
+			// first; then it stands alone, and shows whether it is to blame.
+			limit = max(bad.before, 1)
+			continue
+		case bad != nil:
+			if err := c.setAside(ctx, bad); err != nil {
+				return err
+			}
+		case err != nil, n == 0:
 			return err
 		}
+		limit = batchNotifications
 	}
 	return nil
 }
 
-// unfoldable is an error that lies in the notification, not in the database.
-type unfoldable struct {
-	id  int64
-	err error
+// setAside takes a notification that cannot be folded out of the others' way.
+func (c *Correlator) setAside(ctx context.Context, bad *unfoldable) error {
+	c.Log.WithError(bad.err).WithField("notification", bad.id).Error("set a notification aside that cannot be folded; its body is kept")
+	err := c.Store.Tx(ctx, func(tx *store.Tx) error { return tx.FailedNotification(ctx, bad.id, bad.err) })
+	if err == nil {
+		c.metrics.folded.WithLabelValues("failed").Inc()
+	}
+	return err
 }
 
-func (u *unfoldable) Error() string { return u.err.Error() }
+// unfoldable is an error that lies in the notification, not in the database's
+// state: trying again would fail again.
+type unfoldable struct {
+	id     int64
+	before int // notifications of its batch that were folded before it, and rolled back
+	err    error
+}
 
+func (u *unfoldable) Error() string { return fmt.Sprintf("notification %d: %v", u.id, u.err) }
+func (u *unfoldable) Unwrap() error { return u.err }
+
+// foldBatch folds up to limit notifications in one transaction, or none. An
+// *unfoldable names the one that it failed at for good.
 func (c *Correlator) foldBatch(ctx context.Context, limit int) (n int, err error) {
 	var results []string
 	err = c.Store.Tx(ctx, func(tx *store.Tx) error {
@@ -119,20 +139,15 @@ func (c *Correlator) foldBatch(ctx context.Context, limit int) (n int, err error
 			return err
 		}
 		n = len(pending)
-		for _, p := range pending {
-			note, err := receive.Decode(p.Body, p.ReceivedAt)
-			if err != nil {
-				return &unfoldable{p.ID, err}
-			}
-			note.ID = p.ID
-			changed, err := c.foldNotification(ctx, tx, note)
-			if err != nil {
+		for i, p := range pending {
+			changed, err := c.foldPending(ctx, tx, p)
+			switch {
+			case store.IsPermanent(err):
+				return &unfoldable{id: p.ID, before: i, err: err}
+			case err != nil:
 				return fmt.Errorf("notification %d: %w", p.ID, err)
 			}
 			results = append(results, map[bool]string{true: "changed", false: "duplicate"}[changed])
-			if err := tx.FoldedNotification(ctx, p.ID); err != nil {
-				return err
-			}
 		}
 		return nil
 	})
@@ -142,6 +157,19 @@ func (c *Correlator) foldBatch(ctx context.Context, limit int) (n int, err error
 		}
 	}
 	return n, err
+}
+
+// foldPending takes one notification off the inbox.
+func (c *Correlator) foldPending(ctx context.Context, tx *store.Tx, p store.PendingNotification) (changed bool, err error) {
+	note, err := receive.Decode(p.Body, p.ReceivedAt)
+	if err != nil {
+		return false, err
+	}
+	note.ID = p.ID
+	if changed, err = c.foldNotification(ctx, tx, note); err != nil {
+		return false, err
+	}
+	return changed, tx.FoldedNotification(ctx, p.ID)
 }
 
 // foldNotification folds each alertname's alerts into its own incident, for a

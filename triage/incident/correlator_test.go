@@ -27,18 +27,19 @@ func at(minutes float64) time.Time { return t0.Add(time.Duration(minutes * float
 
 // world is a correlator on a database of its own, with a clock that the test moves.
 type world struct {
-	t   *testing.T
-	db  *store.DB
-	c   *incident.Correlator
-	now time.Time
-	log *logrustest.Hook
+	t     *testing.T
+	where store.Options
+	db    *store.DB
+	c     *incident.Correlator
+	now   time.Time
+	log   *logrustest.Hook
 }
 
 func each(t *testing.T, test func(w *world)) {
 	storetest.Each(t, func(t *testing.T, where store.Options) {
 		w := &world{t: t, now: t0}
 		where.Now = func() time.Time { return w.now }
-		w.db = storetest.Open(t, where)
+		w.where, w.db = where, storetest.Open(t, where)
 		w.c, w.log = correlator(t, w.db, where.Now)
 		test(w)
 	})

@@ -118,10 +118,11 @@ func (tx *Tx) FoldedNotification(ctx context.Context, id int64) error {
 	return tx.exec(ctx, `UPDATE notifications SET state = 'done', body = $2 WHERE id = $1`, id, []byte{})
 }
 
-// FailedNotification sets one aside that cannot be folded; its body is kept
-// for whoever looks into it.
+// FailedNotification sets one aside that waits and cannot be folded; its body
+// is kept for whoever looks into it.
 func (tx *Tx) FailedNotification(ctx context.Context, id int64, cause error) error {
-	return tx.exec(ctx, `UPDATE notifications SET state = 'failed', error = $2 WHERE id = $1`, id, cause.Error())
+	// Another replica, maybe of another version, may have folded it by now.
+	return tx.exec(ctx, `UPDATE notifications SET state = 'failed', error = $2 WHERE id = $1 AND state = 'pending'`, id, errorText(cause))
 }
 
 // PruneNotifications forgets the ones folded before the instant, at most limit at a time.
