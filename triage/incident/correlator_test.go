@@ -289,6 +289,23 @@ func TestRefireWithinReopenWithinIsTheSameThread(t *testing.T) {
 	})
 }
 
+func TestAReopenedIncidentRunsThePlaybookThatMatchesNow(t *testing.T) {
+	each(t, func(w *world) {
+		w.notify(1, 0, alert("Slow", "a", 0, 0))
+		w.notify(8, 0, alert("Slow", "a", 0, 8))
+		w.c.Playbook = func(triage.Labels) (string, bool) { return "latency-renamed", true }
+		w.notify(9, 0, alert("Slow", "a", 9, 0))
+		inc := w.only()
+		runs, err := w.db.RunsOf(t.Context(), inc.ID)
+		if err != nil || len(runs) != 2 {
+			t.Fatalf("runs %+v (%v), want a second one", runs, err)
+		}
+		if got := runs[1].Playbook; inc.Playbook != "latency-renamed" || got != "latency-renamed" {
+			t.Errorf("the incident has playbook %s and its second run %s", inc.Playbook, got)
+		}
+	})
+}
+
 func TestRefireAfterReopenWithinIsAnotherIncident(t *testing.T) {
 	each(t, func(w *world) {
 		w.notify(1, 0, alert("Slow", "a", 0, 0))
