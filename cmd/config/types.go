@@ -123,11 +123,12 @@ type Playbooks struct {
 
 // Incidents are the rules of an incident's life.
 type Incidents struct {
-	ReopenWithin model.Duration `yaml:"reopen_within"`
-	AlertTTL     model.Duration `yaml:"alert_ttl"`
-	RerunAfter   model.Duration `yaml:"rerun_after"`
-	EditEvery    model.Duration `yaml:"edit_every"`
-	Replies      string         `yaml:"replies"` // RepliesAll or RepliesAbnormal
+	ReopenWithin  model.Duration `yaml:"reopen_within"`
+	AlertTTL      model.Duration `yaml:"alert_ttl"`
+	VanishedAfter model.Duration `yaml:"vanished_after"`
+	RerunAfter    model.Duration `yaml:"rerun_after"`
+	EditEvery     model.Duration `yaml:"edit_every"`
+	Replies       string         `yaml:"replies"` // RepliesAll or RepliesAbnormal
 }
 
 // Which findings get a reply of their own in the thread.

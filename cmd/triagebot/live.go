@@ -201,9 +201,10 @@ func (s *settings) replies(labels triage.Labels) runner.Replies {
 func (s *settings) incidents() incident.Settings {
 	c := s.cfg.Incidents
 	return incident.Settings{
-		ReopenWithin: time.Duration(c.ReopenWithin),
-		AlertTTL:     time.Duration(c.AlertTTL),
-		RerunAfter:   time.Duration(c.RerunAfter),
-		EditEvery:    time.Duration(c.EditEvery),
+		ReopenWithin:  time.Duration(c.ReopenWithin),
+		AlertTTL:      time.Duration(c.AlertTTL),
+		RerunAfter:    time.Duration(c.RerunAfter),
+		EditEvery:     time.Duration(c.EditEvery),
+		VanishedAfter: time.Duration(c.VanishedAfter),
 	}
 }

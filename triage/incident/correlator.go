@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,6 +25,9 @@ type Settings struct {
 	AlertTTL     time.Duration // an incident of which nothing is heard for this long counts as resolved
 	RerunAfter   time.Duration // a reopened incident runs its playbook again when its last run is this old
 	EditEvery    time.Duration // edits of a parent that are not urgent come at most this often
+	// VanishedAfter is how long every Alertmanager must have been without an
+	// alert, at each look, before it counts as gone.
+	VanishedAfter time.Duration
 }
 
 // Options wire a Correlator.
@@ -59,6 +63,10 @@ const (
 	// soon and memory is bounded.
 	batchNotifications = 100
 	batchBytes         = 8 << 20
+	// Of the alerts of an incident that ended, this many are kept for people to
+	// read, and all that ended lately: a late notification must find them.
+	keptEnded      = 200
+	endedForgotten = time.Hour
 	// Rows that another replica committed, and died, wake nobody here.
 	pollEvery = time.Second
 )
@@ -202,7 +210,7 @@ func (c *Correlator) foldGroup(ctx context.Context, tx *store.Tx, note triage.No
 	}
 	var known []triage.Alert
 	if inc.ID != 0 {
-		if known, err = tx.AlertsOf(ctx, inc.ID); err != nil {
+		if known, err = knownAlerts(ctx, tx, inc.ID, incoming); err != nil {
 			return false, err
 		}
 	}
@@ -213,6 +221,7 @@ func (c *Correlator) foldGroup(ctx context.Context, tx *store.Tx, note triage.No
 	}
 	before := inc
 	summarize(&inc, after)
+	inc.Alerts += len(after) - len(known)
 	inc.Truncated, inc.UpdatedAt = note.Truncated, note.ReceivedAt
 	if inc.ExternalURL == "" { // the peers of an HA pair differ in it; the first stays
 		inc.ExternalURL = note.ExternalURL
@@ -231,6 +240,11 @@ func (c *Correlator) foldGroup(ctx context.Context, tx *store.Tx, note triage.No
 	if !clears && before.Truncated == inc.Truncated && !anyChanged(changes) {
 		return false, nil
 	}
+	if inc.Alerts > keptEnded {
+		if err := tx.PruneAlerts(ctx, inc.ID, note.ReceivedAt.Add(-endedForgotten), keptEnded); err != nil {
+			return false, err
+		}
+	}
 	if err := c.logAlerts(ctx, tx, inc.ID, changes, note.ReceivedAt); err != nil {
 		return false, err
 	}
@@ -243,6 +257,34 @@ func (c *Correlator) foldGroup(ctx context.Context, tx *store.Tx, note triage.No
 		err = c.update(ctx, tx, inc, false)
 	}
 	return true, err
+}
+
+// knownAlerts reads what fold has to know of an incident: the alerts that fire,
+// and those that the notification names. The others do not change, however
+// many a flapping alert has left behind.
+func knownAlerts(ctx context.Context, tx *store.Tx, incidentID int64, incoming []triage.Alert) ([]triage.Alert, error) {
+	known, err := tx.FiringAlerts(ctx, incidentID)
+	if err != nil {
+		return nil, err
+	}
+	firing := make(map[string][]time.Time, len(known)) // starts by fingerprint
+	for _, a := range known {
+		firing[a.Fingerprint] = append(firing[a.Fingerprint], a.StartsAt)
+	}
+	for _, a := range incoming {
+		if slices.ContainsFunc(firing[a.Fingerprint], a.StartsAt.Equal) {
+			continue
+		}
+		ended, err := tx.Alert(ctx, incidentID, a.Fingerprint, a.StartsAt)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+		case err != nil:
+			return nil, err
+		default:
+			known = append(known, ended)
+		}
+	}
+	return known, nil
 }
 
 // current finds the incident of a key that is not over at the instant; the

@@ -3,7 +3,6 @@ package incident_test
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -54,7 +53,7 @@ func correlator(t *testing.T, db *store.DB, now func() time.Time) (*incident.Cor
 	return incident.New(incident.Options{
 		Store: db,
 		Settings: func() incident.Settings {
-			return incident.Settings{ReopenWithin: 15 * time.Minute, AlertTTL: 24 * time.Hour, RerunAfter: 5 * time.Minute, EditEvery: 5 * time.Second}
+			return incident.Settings{ReopenWithin: 15 * time.Minute, AlertTTL: 24 * time.Hour, RerunAfter: 5 * time.Minute, EditEvery: 5 * time.Second, VanishedAfter: 5 * time.Minute}
 		},
 		Playbook: func(l triage.Labels) (string, bool) { return "latency", l["alertname"] == "Slow" },
 		Destinations: func(triage.Labels) []triage.Destination {
@@ -349,47 +348,6 @@ func TestSweepClosesWhatStaysResolvedAndExpiresWhatIsNeverHeardOf(t *testing.T) 
 			if inc.Alertname == "Errors" && (inc.Resolution != triage.ResolvedByTTL || inc.Firing != 0) {
 				t.Errorf("Errors resolved by %s with %d firing", inc.Resolution, inc.Firing)
 			}
-		}
-	})
-}
-
-type lister struct {
-	fingerprints map[string]bool
-	err          error
-}
-
-func (l lister) Fingerprints(context.Context) (map[string]bool, error) { return l.fingerprints, l.err }
-
-func TestPollResolvesWhatNoAlertmanagerKnows(t *testing.T) {
-	each(t, func(w *world) {
-		w.notify(1, 0, alert("Slow", "a", 0, 0))
-		poll := func(minute float64, listers map[string]incident.Lister) error {
-			w.now = at(minute)
-			return w.c.Poll(t.Context(), listers, time.Minute)
-		}
-		gone, has := lister{fingerprints: map[string]bool{"other": true}}, lister{fingerprints: map[string]bool{fingerprint("Slow", "a"): true}}
-		down := lister{err: fmt.Errorf("connection refused")}
-		for _, tc := range []struct {
-			name    string
-			minute  float64
-			listers map[string]incident.Lister
-			want    triage.IncidentState
-			fails   bool
-		}{
-			{"just heard of", 1.5, map[string]incident.Lister{"a": gone}, triage.IncidentFiring, false},
-			{"one peer still has it", 5, map[string]incident.Lister{"a": gone, "b": has}, triage.IncidentFiring, false},
-			{"one peer does not answer", 6, map[string]incident.Lister{"a": gone, "b": down}, triage.IncidentFiring, true},
-			{"nobody has it", 7, map[string]incident.Lister{"a": gone, "b": gone}, triage.IncidentResolved, false},
-		} {
-			if err := poll(tc.minute, tc.listers); (err != nil) != tc.fails {
-				t.Errorf("%s: error %v", tc.name, err)
-			}
-			if got := w.only(); got.State != tc.want {
-				t.Errorf("%s: %s, want %s", tc.name, got.State, tc.want)
-			}
-		}
-		if got := w.only(); got.Resolution != triage.ResolvedByPoll {
-			t.Errorf("resolved by %s", got.Resolution)
 		}
 	})
 }

@@ -74,7 +74,7 @@ func (c *Correlator) moveAll(ctx context.Context, tx *store.Tx, incidents []tria
 			continue
 		}
 		if ev != expired {
-			if err := c.endAlerts(ctx, tx, &inc, now); err != nil {
+			if err := c.endAlerts(ctx, tx, &inc); err != nil {
 				return err
 			}
 		}
@@ -85,22 +85,19 @@ func (c *Correlator) moveAll(ctx context.Context, tx *store.Tx, incidents []tria
 	return nil
 }
 
-// endAlerts marks all alerts of an incident as over.
-func (c *Correlator) endAlerts(ctx context.Context, tx *store.Tx, inc *triage.Incident, now time.Time) error {
-	alerts, err := tx.AlertsOf(ctx, inc.ID)
+// endAlerts marks all alerts of an incident as over. Nobody reported their end,
+// so they get none: should one be heard of again, the presumption was wrong.
+func (c *Correlator) endAlerts(ctx context.Context, tx *store.Tx, inc *triage.Incident) error {
+	alerts, err := tx.FiringAlerts(ctx, inc.ID)
 	if err != nil {
 		return err
 	}
-	for i, a := range alerts {
-		if a.Status != triage.AlertFiring {
-			continue
-		}
-		a.Status, a.EndsAt = triage.AlertResolved, now
-		alerts[i] = a
+	for _, a := range alerts {
+		a.Status, a.EndsAt = triage.AlertResolved, time.Time{}
 		if err := tx.SaveAlert(ctx, inc.ID, a, a.StartsAt); err != nil {
 			return err
 		}
 	}
-	summarize(inc, alerts)
+	inc.Firing = 0
 	return nil
 }

@@ -16,8 +16,8 @@ import (
 	"triagebot/triage/receive"
 )
 
-// exec does what no part of the program does, on a connection of its own.
-func (w *world) exec(statements ...string) {
+// beside is a connection of the test's own, for what no part of the program does.
+func (w *world) beside() *sql.DB {
 	w.t.Helper()
 	driver, source := "sqlite", "file:"+w.where.SQLitePath+"?_pragma=busy_timeout(10000)"
 	if w.where.PostgresURL != "" {
@@ -27,12 +27,29 @@ func (w *world) exec(statements ...string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	return db
+}
+
+func (w *world) exec(statements ...string) {
+	w.t.Helper()
+	db := w.beside()
 	defer db.Close()
 	for _, statement := range statements {
 		if _, err := db.ExecContext(w.t.Context(), statement); err != nil {
 			w.t.Fatalf("%s: %v", statement, err)
 		}
 	}
+}
+
+// count counts a table's rows.
+func (w *world) count(table string) (n int) {
+	w.t.Helper()
+	db := w.beside()
+	defer db.Close()
+	if err := db.QueryRowContext(w.t.Context(), "SELECT COUNT(*) FROM "+table).Scan(&n); err != nil {
+		w.t.Fatal(err)
+	}
+	return n
 }
 
 // commit writes notifications down without folding them.

@@ -49,7 +49,7 @@ CREATE TABLE incidents (
   started_at       BIGINT NOT NULL,
   opened_at        BIGINT NOT NULL,
   updated_at       BIGINT NOT NULL,
-  heard_at         BIGINT NOT NULL, -- last notification about it
+  heard_at         BIGINT NOT NULL, -- when Alertmanager last spoke of it
   resolved_at      BIGINT NOT NULL DEFAULT 0,
   closed_at        BIGINT NOT NULL DEFAULT 0,
   version          BIGINT NOT NULL DEFAULT 1
@@ -63,11 +63,12 @@ CREATE TABLE alerts (
   fingerprint      TEXT NOT NULL,
   starts_at        BIGINT NOT NULL,
   status           TEXT NOT NULL, -- firing, resolved
-  ends_at          BIGINT NOT NULL,
+  ends_at          BIGINT NOT NULL, -- as Alertmanager reported it; 0 for an end that is presumed
   labels_json      TEXT NOT NULL,
   annotations_json TEXT NOT NULL,
   generator_url    TEXT NOT NULL,
   seen             BIGINT NOT NULL DEFAULT 1, -- times it was in a notification
+  changed_at       BIGINT NOT NULL,
   PRIMARY KEY (incident_id, fingerprint, starts_at)
 );
 
