@@ -86,7 +86,8 @@ func defaults() *Config {
 			VanishedAfter: model.Duration(5 * time.Minute),
 			RerunAfter:    model.Duration(5 * time.Minute), EditEvery: model.Duration(5 * time.Second), Replies: RepliesAll,
 		},
-		Slack: Slack{Timeout: model.Duration(10 * time.Second), Local: SlackLocal{Listen: "127.0.0.1:9096"}},
+		Retention: Retention{Incidents: model.Duration(90 * 24 * time.Hour), FailedNotifications: model.Duration(30 * 24 * time.Hour)},
+		Slack:     Slack{Timeout: model.Duration(10 * time.Second), Local: SlackLocal{Listen: "127.0.0.1:9096"}},
 	}
 }
 

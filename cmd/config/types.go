@@ -23,6 +23,7 @@ type Config struct {
 	Services      map[string]Service    `yaml:"services"`
 	Playbooks     Playbooks             `yaml:"playbooks"`
 	Incidents     Incidents             `yaml:"incidents"`
+	Retention     Retention             `yaml:"retention"`
 	Slack         Slack                 `yaml:"slack"`
 	Webhooks      []Webhook             `yaml:"webhooks"`
 	Routes        []Route               `yaml:"routes"` // the first that matches wins; the last matches all
@@ -129,6 +130,12 @@ type Incidents struct {
 	RerunAfter    model.Duration `yaml:"rerun_after"`
 	EditEvery     model.Duration `yaml:"edit_every"`
 	Replies       string         `yaml:"replies"` // RepliesAll or RepliesAbnormal
+}
+
+// Retention is how long the database keeps what is over; 0 is for good.
+type Retention struct {
+	Incidents           model.Duration `yaml:"incidents"`            // after they closed
+	FailedNotifications model.Duration `yaml:"failed_notifications"` // after they were received
 }
 
 // Which findings get a reply of their own in the thread.

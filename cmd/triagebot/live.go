@@ -206,5 +206,7 @@ func (s *settings) incidents() incident.Settings {
 		RerunAfter:    time.Duration(c.RerunAfter),
 		EditEvery:     time.Duration(c.EditEvery),
 		VanishedAfter: time.Duration(c.VanishedAfter),
+		KeepIncidents: time.Duration(s.cfg.Retention.Incidents),
+		KeepFailed:    time.Duration(s.cfg.Retention.FailedNotifications),
 	}
 }

@@ -28,6 +28,9 @@ type Settings struct {
 	// VanishedAfter is how long every Alertmanager must have been without an
 	// alert, at each look, before it counts as gone.
 	VanishedAfter time.Duration
+	// How long closed incidents and notifications that were set aside are kept;
+	// 0 keeps them for good.
+	KeepIncidents, KeepFailed time.Duration
 }
 
 // Options wire a Correlator.

@@ -57,6 +57,7 @@ CREATE TABLE incidents (
 -- The rule that the same notification from anywhere opens one incident.
 CREATE UNIQUE INDEX incidents_open ON incidents (key) WHERE state <> 'closed';
 CREATE INDEX incidents_state ON incidents (state, updated_at);
+CREATE INDEX incidents_closed ON incidents (closed_at) WHERE state = 'closed';
 
 CREATE TABLE alerts (
   incident_id      BIGINT NOT NULL REFERENCES incidents (id),
