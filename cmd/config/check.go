@@ -136,6 +136,7 @@ func (k *checker) check(c *Config) {
 	}
 	k.positive("incidents.reopen_within", c.Incidents.ReopenWithin)
 	k.positive("incidents.alert_ttl", c.Incidents.AlertTTL)
+	k.positive("incidents.vanished_after", c.Incidents.VanishedAfter)
 	k.positive("incidents.rerun_after", c.Incidents.RerunAfter)
 	k.positive("incidents.edit_every", c.Incidents.EditEvery)
 	k.oneOf("incidents.replies", c.Incidents.Replies, RepliesAll, RepliesAbnormal)

@@ -83,9 +83,11 @@ func defaults() *Config {
 		Prometheus: Datasource{Timeout: model.Duration(defaultQueryTimeout), MaxConcurrent: defaultQueryConcurrency},
 		Incidents: Incidents{
 			ReopenWithin: model.Duration(15 * time.Minute), AlertTTL: model.Duration(24 * time.Hour),
-			RerunAfter: model.Duration(5 * time.Minute), EditEvery: model.Duration(5 * time.Second), Replies: RepliesAll,
+			VanishedAfter: model.Duration(5 * time.Minute),
+			RerunAfter:    model.Duration(5 * time.Minute), EditEvery: model.Duration(5 * time.Second), Replies: RepliesAll,
 		},
-		Slack: Slack{Timeout: model.Duration(10 * time.Second), Local: SlackLocal{Listen: "127.0.0.1:9096"}},
+		Retention: Retention{Incidents: model.Duration(90 * 24 * time.Hour), FailedNotifications: model.Duration(30 * 24 * time.Hour)},
+		Slack:     Slack{Timeout: model.Duration(10 * time.Second), Local: SlackLocal{Listen: "127.0.0.1:9096"}},
 	}
 }
 

@@ -23,6 +23,7 @@ type Config struct {
 	Services      map[string]Service    `yaml:"services"`
 	Playbooks     Playbooks             `yaml:"playbooks"`
 	Incidents     Incidents             `yaml:"incidents"`
+	Retention     Retention             `yaml:"retention"`
 	Slack         Slack                 `yaml:"slack"`
 	Webhooks      []Webhook             `yaml:"webhooks"`
 	Routes        []Route               `yaml:"routes"` // the first that matches wins; the last matches all
@@ -123,11 +124,18 @@ type Playbooks struct {
 
 // Incidents are the rules of an incident's life.
 type Incidents struct {
-	ReopenWithin model.Duration `yaml:"reopen_within"`
-	AlertTTL     model.Duration `yaml:"alert_ttl"`
-	RerunAfter   model.Duration `yaml:"rerun_after"`
-	EditEvery    model.Duration `yaml:"edit_every"`
-	Replies      string         `yaml:"replies"` // RepliesAll or RepliesAbnormal
+	ReopenWithin  model.Duration `yaml:"reopen_within"`
+	AlertTTL      model.Duration `yaml:"alert_ttl"`
+	VanishedAfter model.Duration `yaml:"vanished_after"`
+	RerunAfter    model.Duration `yaml:"rerun_after"`
+	EditEvery     model.Duration `yaml:"edit_every"`
+	Replies       string         `yaml:"replies"` // RepliesAll or RepliesAbnormal
+}
+
+// Retention is how long the database keeps what is over; 0 is for good.
+type Retention struct {
+	Incidents           model.Duration `yaml:"incidents"`            // after they closed
+	FailedNotifications model.Duration `yaml:"failed_notifications"` // after they were received
 }
 
 // Which findings get a reply of their own in the thread.

@@ -31,7 +31,7 @@ prometheus: {url: %[5]s}
 services:
   app: {url: %[6]s}
 playbooks: {files: ["playbooks/*.yaml"]}
-incidents: {edit_every: 500ms, reopen_within: 15m}
+incidents: {edit_every: 500ms, reopen_within: 15m, vanished_after: 5s}
 slack: {token_file: slack-token, api_url: %[7]s/api/}
 routes:
   - {notifier: slack, channel: "#%[8]s"}

@@ -224,7 +224,7 @@ func (a *app) run(ctx context.Context) error {
 	parts.Go(func() error { return a.committer.Run(partsCtx) })
 	parts.Go(func() error { return a.correlator.Run(partsCtx) })
 	parts.Go(func() error { return a.correlator.RunSweeper(partsCtx) })
-	parts.Go(func() error { return a.correlator.RunPoller(partsCtx, listers, every) })
+	parts.Go(func() error { return incident.NewPoller(a.correlator, listers).Run(partsCtx, every) })
 	parts.Go(func() error { return a.jobs.Run(partsCtx, jobGrace) })
 	parts.Go(func() error { return a.outbox.Run(partsCtx) })
 	if a.local != nil {

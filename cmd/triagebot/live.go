@@ -201,9 +201,12 @@ func (s *settings) replies(labels triage.Labels) runner.Replies {
 func (s *settings) incidents() incident.Settings {
 	c := s.cfg.Incidents
 	return incident.Settings{
-		ReopenWithin: time.Duration(c.ReopenWithin),
-		AlertTTL:     time.Duration(c.AlertTTL),
-		RerunAfter:   time.Duration(c.RerunAfter),
-		EditEvery:    time.Duration(c.EditEvery),
+		ReopenWithin:  time.Duration(c.ReopenWithin),
+		AlertTTL:      time.Duration(c.AlertTTL),
+		RerunAfter:    time.Duration(c.RerunAfter),
+		EditEvery:     time.Duration(c.EditEvery),
+		VanishedAfter: time.Duration(c.VanishedAfter),
+		KeepIncidents: time.Duration(s.cfg.Retention.Incidents),
+		KeepFailed:    time.Duration(s.cfg.Retention.FailedNotifications),
 	}
 }

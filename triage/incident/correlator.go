@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,6 +25,12 @@ type Settings struct {
 	AlertTTL     time.Duration // an incident of which nothing is heard for this long counts as resolved
 	RerunAfter   time.Duration // a reopened incident runs its playbook again when its last run is this old
 	EditEvery    time.Duration // edits of a parent that are not urgent come at most this often
+	// VanishedAfter is how long every Alertmanager must have been without an
+	// alert, at each look, before it counts as gone.
+	VanishedAfter time.Duration
+	// How long closed incidents and notifications that were set aside are kept;
+	// 0 keeps them for good.
+	KeepIncidents, KeepFailed time.Duration
 }
 
 // Options wire a Correlator.
@@ -59,6 +66,10 @@ const (
 	// soon and memory is bounded.
 	batchNotifications = 100
 	batchBytes         = 8 << 20
+	// Of the alerts of an incident that ended, this many are kept for people to
+	// read, and all that ended lately: a late notification must find them.
+	keptEnded      = 200
+	endedForgotten = time.Hour
 	// Rows that another replica committed, and died, wake nobody here.
 	pollEvery = time.Second
 )
@@ -83,31 +94,51 @@ func (c *Correlator) Run(ctx context.Context) error {
 
 // Drain folds everything that waits.
 func (c *Correlator) Drain(ctx context.Context) error {
+	limit := batchNotifications
 	for ctx.Err() == nil {
-		n, err := c.foldBatch(ctx, batchNotifications)
+		n, err := c.foldBatch(ctx, limit)
 		var bad *unfoldable
-		if errors.As(err, &bad) {
-			// The one that cannot be folded must not hold up the others.
-			c.Log.WithError(err).WithField("notification", bad.id).Error("set a notification aside that cannot be folded; its body is kept")
-			err = c.Store.Tx(ctx, func(tx *store.Tx) error { return tx.FailedNotification(ctx, bad.id, bad.err) })
-			c.metrics.folded.WithLabelValues("failed").Inc()
-			n = 1
-		}
-		if err != nil || n == 0 {
+		switch {
+		case errors.As(err, &bad) && limit > 1:
+			// Its batch was rolled back with it. What came before it goes
+			// first; then it stands alone, and shows whether it is to blame.
+			limit = max(bad.before, 1)
+			continue
+		case bad != nil:
+			if err := c.setAside(ctx, bad); err != nil {
+				return err
+			}
+		case err != nil, n == 0:
 			return err
 		}
+		limit = batchNotifications
 	}
 	return nil
 }
 
-// unfoldable is an error that lies in the notification, not in the database.
-type unfoldable struct {
-	id  int64
-	err error
+// setAside takes a notification that cannot be folded out of the others' way.
+func (c *Correlator) setAside(ctx context.Context, bad *unfoldable) error {
+	c.Log.WithError(bad.err).WithField("notification", bad.id).Error("set a notification aside that cannot be folded; its body is kept")
+	err := c.Store.Tx(ctx, func(tx *store.Tx) error { return tx.FailedNotification(ctx, bad.id, bad.err) })
+	if err == nil {
+		c.metrics.folded.WithLabelValues("failed").Inc()
+	}
+	return err
 }
 
-func (u *unfoldable) Error() string { return u.err.Error() }
+// unfoldable is an error that lies in the notification, not in the database's
+// state: trying again would fail again.
+type unfoldable struct {
+	id     int64
+	before int // notifications of its batch that were folded before it, and rolled back
+	err    error
+}
 
+func (u *unfoldable) Error() string { return fmt.Sprintf("notification %d: %v", u.id, u.err) }
+func (u *unfoldable) Unwrap() error { return u.err }
+
+// foldBatch folds up to limit notifications in one transaction, or none. An
+// *unfoldable names the one that it failed at for good.
 func (c *Correlator) foldBatch(ctx context.Context, limit int) (n int, err error) {
 	var results []string
 	err = c.Store.Tx(ctx, func(tx *store.Tx) error {
@@ -119,20 +150,15 @@ func (c *Correlator) foldBatch(ctx context.Context, limit int) (n int, err error
 			return err
 		}
 		n = len(pending)
-		for _, p := range pending {
-			note, err := receive.Decode(p.Body, p.ReceivedAt)
-			if err != nil {
-				return &unfoldable{p.ID, err}
-			}
-			note.ID = p.ID
-			changed, err := c.foldNotification(ctx, tx, note)
-			if err != nil {
+		for i, p := range pending {
+			changed, err := c.foldPending(ctx, tx, p)
+			switch {
+			case store.IsPermanent(err):
+				return &unfoldable{id: p.ID, before: i, err: err}
+			case err != nil:
 				return fmt.Errorf("notification %d: %w", p.ID, err)
 			}
 			results = append(results, map[bool]string{true: "changed", false: "duplicate"}[changed])
-			if err := tx.FoldedNotification(ctx, p.ID); err != nil {
-				return err
-			}
 		}
 		return nil
 	})
@@ -142,6 +168,19 @@ func (c *Correlator) foldBatch(ctx context.Context, limit int) (n int, err error
 		}
 	}
 	return n, err
+}
+
+// foldPending takes one notification off the inbox.
+func (c *Correlator) foldPending(ctx context.Context, tx *store.Tx, p store.PendingNotification) (changed bool, err error) {
+	note, err := receive.Decode(p.Body, p.ReceivedAt)
+	if err != nil {
+		return false, err
+	}
+	note.ID = p.ID
+	if changed, err = c.foldNotification(ctx, tx, note); err != nil {
+		return false, err
+	}
+	return changed, tx.FoldedNotification(ctx, p.ID)
 }
 
 // foldNotification folds each alertname's alerts into its own incident, for a
@@ -174,7 +213,7 @@ func (c *Correlator) foldGroup(ctx context.Context, tx *store.Tx, note triage.No
 	}
 	var known []triage.Alert
 	if inc.ID != 0 {
-		if known, err = tx.AlertsOf(ctx, inc.ID); err != nil {
+		if known, err = knownAlerts(ctx, tx, inc.ID, incoming); err != nil {
 			return false, err
 		}
 	}
@@ -185,6 +224,7 @@ func (c *Correlator) foldGroup(ctx context.Context, tx *store.Tx, note triage.No
 	}
 	before := inc
 	summarize(&inc, after)
+	inc.Alerts += len(after) - len(known)
 	inc.Truncated, inc.UpdatedAt = note.Truncated, note.ReceivedAt
 	if inc.ExternalURL == "" { // the peers of an HA pair differ in it; the first stays
 		inc.ExternalURL = note.ExternalURL
@@ -203,6 +243,11 @@ func (c *Correlator) foldGroup(ctx context.Context, tx *store.Tx, note triage.No
 	if !clears && before.Truncated == inc.Truncated && !anyChanged(changes) {
 		return false, nil
 	}
+	if inc.Alerts > keptEnded {
+		if err := tx.PruneAlerts(ctx, inc.ID, note.ReceivedAt.Add(-endedForgotten), keptEnded); err != nil {
+			return false, err
+		}
+	}
 	if err := c.logAlerts(ctx, tx, inc.ID, changes, note.ReceivedAt); err != nil {
 		return false, err
 	}
@@ -215,6 +260,34 @@ func (c *Correlator) foldGroup(ctx context.Context, tx *store.Tx, note triage.No
 		err = c.update(ctx, tx, inc, false)
 	}
 	return true, err
+}
+
+// knownAlerts reads what fold has to know of an incident: the alerts that fire,
+// and those that the notification names. The others do not change, however
+// many a flapping alert has left behind.
+func knownAlerts(ctx context.Context, tx *store.Tx, incidentID int64, incoming []triage.Alert) ([]triage.Alert, error) {
+	known, err := tx.FiringAlerts(ctx, incidentID)
+	if err != nil {
+		return nil, err
+	}
+	firing := make(map[string][]time.Time, len(known)) // starts by fingerprint
+	for _, a := range known {
+		firing[a.Fingerprint] = append(firing[a.Fingerprint], a.StartsAt)
+	}
+	for _, a := range incoming {
+		if slices.ContainsFunc(firing[a.Fingerprint], a.StartsAt.Equal) {
+			continue
+		}
+		ended, err := tx.Alert(ctx, incidentID, a.Fingerprint, a.StartsAt)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+		case err != nil:
+			return nil, err
+		default:
+			known = append(known, ended)
+		}
+	}
+	return known, nil
 }
 
 // current finds the incident of a key that is not over at the instant; the

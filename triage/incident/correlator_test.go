@@ -3,7 +3,6 @@ package incident_test
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -27,18 +26,19 @@ func at(minutes float64) time.Time { return t0.Add(time.Duration(minutes * float
 
 // world is a correlator on a database of its own, with a clock that the test moves.
 type world struct {
-	t   *testing.T
-	db  *store.DB
-	c   *incident.Correlator
-	now time.Time
-	log *logrustest.Hook
+	t     *testing.T
+	where store.Options
+	db    *store.DB
+	c     *incident.Correlator
+	now   time.Time
+	log   *logrustest.Hook
 }
 
 func each(t *testing.T, test func(w *world)) {
 	storetest.Each(t, func(t *testing.T, where store.Options) {
 		w := &world{t: t, now: t0}
 		where.Now = func() time.Time { return w.now }
-		w.db = storetest.Open(t, where)
+		w.where, w.db = where, storetest.Open(t, where)
 		w.c, w.log = correlator(t, w.db, where.Now)
 		test(w)
 	})
@@ -53,7 +53,7 @@ func correlator(t *testing.T, db *store.DB, now func() time.Time) (*incident.Cor
 	return incident.New(incident.Options{
 		Store: db,
 		Settings: func() incident.Settings {
-			return incident.Settings{ReopenWithin: 15 * time.Minute, AlertTTL: 24 * time.Hour, RerunAfter: 5 * time.Minute, EditEvery: 5 * time.Second}
+			return incident.Settings{ReopenWithin: 15 * time.Minute, AlertTTL: 24 * time.Hour, RerunAfter: 5 * time.Minute, EditEvery: 5 * time.Second, VanishedAfter: 5 * time.Minute}
 		},
 		Playbook: func(l triage.Labels) (string, bool) { return "latency", l["alertname"] == "Slow" },
 		Destinations: func(triage.Labels) []triage.Destination {
@@ -288,6 +288,23 @@ func TestRefireWithinReopenWithinIsTheSameThread(t *testing.T) {
 	})
 }
 
+func TestAReopenedIncidentRunsThePlaybookThatMatchesNow(t *testing.T) {
+	each(t, func(w *world) {
+		w.notify(1, 0, alert("Slow", "a", 0, 0))
+		w.notify(8, 0, alert("Slow", "a", 0, 8))
+		w.c.Playbook = func(triage.Labels) (string, bool) { return "latency-renamed", true }
+		w.notify(9, 0, alert("Slow", "a", 9, 0))
+		inc := w.only()
+		runs, err := w.db.RunsOf(t.Context(), inc.ID)
+		if err != nil || len(runs) != 2 {
+			t.Fatalf("runs %+v (%v), want a second one", runs, err)
+		}
+		if got := runs[1].Playbook; inc.Playbook != "latency-renamed" || got != "latency-renamed" {
+			t.Errorf("the incident has playbook %s and its second run %s", inc.Playbook, got)
+		}
+	})
+}
+
 func TestRefireAfterReopenWithinIsAnotherIncident(t *testing.T) {
 	each(t, func(w *world) {
 		w.notify(1, 0, alert("Slow", "a", 0, 0))
@@ -331,47 +348,6 @@ func TestSweepClosesWhatStaysResolvedAndExpiresWhatIsNeverHeardOf(t *testing.T) 
 			if inc.Alertname == "Errors" && (inc.Resolution != triage.ResolvedByTTL || inc.Firing != 0) {
 				t.Errorf("Errors resolved by %s with %d firing", inc.Resolution, inc.Firing)
 			}
-		}
-	})
-}
-
-type lister struct {
-	fingerprints map[string]bool
-	err          error
-}
-
-func (l lister) Fingerprints(context.Context) (map[string]bool, error) { return l.fingerprints, l.err }
-
-func TestPollResolvesWhatNoAlertmanagerKnows(t *testing.T) {
-	each(t, func(w *world) {
-		w.notify(1, 0, alert("Slow", "a", 0, 0))
-		poll := func(minute float64, listers map[string]incident.Lister) error {
-			w.now = at(minute)
-			return w.c.Poll(t.Context(), listers, time.Minute)
-		}
-		gone, has := lister{fingerprints: map[string]bool{"other": true}}, lister{fingerprints: map[string]bool{fingerprint("Slow", "a"): true}}
-		down := lister{err: fmt.Errorf("connection refused")}
-		for _, tc := range []struct {
-			name    string
-			minute  float64
-			listers map[string]incident.Lister
-			want    triage.IncidentState
-			fails   bool
-		}{
-			{"just heard of", 1.5, map[string]incident.Lister{"a": gone}, triage.IncidentFiring, false},
-			{"one peer still has it", 5, map[string]incident.Lister{"a": gone, "b": has}, triage.IncidentFiring, false},
-			{"one peer does not answer", 6, map[string]incident.Lister{"a": gone, "b": down}, triage.IncidentFiring, true},
-			{"nobody has it", 7, map[string]incident.Lister{"a": gone, "b": gone}, triage.IncidentResolved, false},
-		} {
-			if err := poll(tc.minute, tc.listers); (err != nil) != tc.fails {
-				t.Errorf("%s: error %v", tc.name, err)
-			}
-			if got := w.only(); got.State != tc.want {
-				t.Errorf("%s: %s, want %s", tc.name, got.State, tc.want)
-			}
-		}
-		if got := w.only(); got.Resolution != triage.ResolvedByPoll {
-			t.Errorf("resolved by %s", got.Resolution)
 		}
 	})
 }

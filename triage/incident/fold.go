@@ -13,7 +13,8 @@ import (
 
 // staleWithin is how long after an alert's end a notification that still says
 // it fires counts as a late one of an HA peer (their peer-timeout is 15 s)
-// rather than as a new firing of the same alert.
+// rather than as a new firing of the same alert. It goes for ends that
+// Alertmanager reported: one that was presumed was wrong.
 const staleWithin = time.Minute
 
 // change is what one alert of a notification does to one that is known.
@@ -73,13 +74,14 @@ func foldSame(k, a triage.Alert, at time.Time) change {
 	c := change{alert: a, wasStartsAt: k.StartsAt}
 	switch {
 	case k.Status == a.Status:
-		c.seenOnly = k.StartsAt.Equal(a.StartsAt) && maps.Equal(k.Annotations, a.Annotations) && k.GeneratorURL == a.GeneratorURL
+		c.seenOnly = k.StartsAt.Equal(a.StartsAt) && maps.Equal(k.Annotations, a.Annotations) && k.GeneratorURL == a.GeneratorURL &&
+			k.EndsAt.IsZero() == a.EndsAt.IsZero() // an end that was presumed is reported after all
 		if c.seenOnly {
 			c.alert = k
 		}
 	case a.Status == triage.AlertResolved:
 		c.ends = true
-	case at.Sub(k.EndsAt) < staleWithin:
+	case !k.EndsAt.IsZero() && at.Sub(k.EndsAt) < staleWithin:
 		c.alert, c.seenOnly = k, true
 	default:
 		c.fires = true
@@ -107,10 +109,11 @@ func indexFiring(alerts []triage.Alert, fingerprint string) int {
 	})
 }
 
-// summarize sets what an incident says of its alerts as a whole; alerts is
-// not empty.
+// summarize sets what an incident says of its alerts as a whole. alerts are all
+// that fire and some that ended, at least one; what the others said of it
+// stands in the incident already.
 func summarize(inc *triage.Incident, alerts []triage.Alert) {
-	inc.Firing, inc.Alerts = 0, len(alerts)
+	inc.Firing = 0
 	worst := ""
 	for _, a := range alerts {
 		if a.Status == triage.AlertFiring {
@@ -121,11 +124,14 @@ func summarize(inc *triage.Incident, alerts []triage.Alert) {
 			inc.StartedAt = a.StartsAt
 		}
 	}
-	if inc.Firing > 0 {
-		inc.Severity = worst // a resolved incident keeps the one it had
+	if inc.Labels == nil {
+		inc.Labels = alerts[0].Labels
 	}
-	lead := leadOf(alerts)
-	inc.Labels, inc.Annotations, inc.GeneratorURL = commonLabels(alerts), lead.Annotations, lead.GeneratorURL
+	inc.Labels = commonLabels(inc.Labels, alerts)
+	if inc.Firing > 0 { // a resolved incident keeps what it said
+		lead := leadOf(alerts)
+		inc.Severity, inc.Annotations, inc.GeneratorURL = worst, lead.Annotations, lead.GeneratorURL
+	}
 }
 
 // leads says whether a rather than b speaks for the incident: firing before
@@ -151,11 +157,11 @@ func leadOf(alerts []triage.Alert) triage.Alert {
 	return lead
 }
 
-// commonLabels are the labels on which all alerts agree.
-func commonLabels(alerts []triage.Alert) triage.Labels {
-	out := maps.Clone(alerts[0].Labels)
+// commonLabels are those of labels on which all alerts agree.
+func commonLabels(labels triage.Labels, alerts []triage.Alert) triage.Labels {
+	out := maps.Clone(labels)
 	maps.DeleteFunc(out, func(name, value string) bool {
-		return slices.ContainsFunc(alerts[1:], func(a triage.Alert) bool { return a.Labels[name] != value })
+		return slices.ContainsFunc(alerts, func(a triage.Alert) bool { return a.Labels[name] != value })
 	})
 	return out
 }

@@ -101,6 +101,15 @@ func (c *Correlator) reopen(ctx context.Context, tx *store.Tx, inc *triage.Incid
 	if n := len(runs); n > 0 && at.Sub(runs[n-1].CreatedAt) < c.Settings().RerunAfter {
 		return nil // flapping: what the last run found still stands
 	}
+	// The configuration may have changed since it was opened, and a run of a
+	// playbook that is gone would check nothing.
+	if playbook, _ := c.Playbook(lead.Labels); playbook != inc.Playbook {
+		text := fmt.Sprintf("playbook is now %s; it was %s", playbook, inc.Playbook)
+		if err := c.log(ctx, tx, inc.ID, at, "playbook", "triagebot", text); err != nil {
+			return err
+		}
+		inc.Playbook = playbook
+	}
 	return c.startRun(ctx, tx, *inc, lead, at)
 }
 

@@ -6,6 +6,7 @@ package incident
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/alertmanager/api/v2/client"
@@ -15,35 +16,57 @@ import (
 	"triagebot/triage/store"
 )
 
-// Lister lists the fingerprints of the alerts that an Alertmanager has now,
-// silenced and inhibited ones included.
+// Lister lists the alerts that an Alertmanager has now, silenced and inhibited
+// ones included.
 type Lister interface {
-	Fingerprints(ctx context.Context) (map[string]bool, error)
+	// Alerts gives the start of each alert by its fingerprint.
+	Alerts(ctx context.Context) (map[string]time.Time, error)
 }
 
 // AlertmanagerAPI is the Lister of a real Alertmanager.
 type AlertmanagerAPI struct{ Client *client.AlertmanagerAPI }
 
-// Fingerprints implements Lister.
-func (a AlertmanagerAPI) Fingerprints(ctx context.Context) (map[string]bool, error) {
+// Alerts implements Lister. The starts are cut to milliseconds, as the API has them.
+func (a AlertmanagerAPI) Alerts(ctx context.Context) (map[string]time.Time, error) {
 	yes := true
 	params := alert.NewGetAlertsParamsWithContext(ctx).WithActive(&yes).WithSilenced(&yes).WithInhibited(&yes).WithUnprocessed(&yes)
 	reply, err := a.Client.Alert.GetAlerts(params)
 	if err != nil {
 		return nil, fmt.Errorf("list alerts: %w", err)
 	}
-	out := make(map[string]bool, len(reply.Payload))
+	out := make(map[string]time.Time, len(reply.Payload))
 	for _, item := range reply.Payload {
-		if item.Fingerprint != nil {
-			out[*item.Fingerprint] = true
+		if item.Fingerprint != nil && item.StartsAt != nil {
+			out[*item.Fingerprint] = time.Time(*item.StartsAt)
 		}
 	}
 	return out, nil
 }
 
-// RunPoller polls until ctx ends. It returns at once when there is nothing to ask.
-func (c *Correlator) RunPoller(ctx context.Context, listers map[string]Lister, every time.Duration) error {
-	if len(listers) == 0 {
+// Poller asks the Alertmanagers which alerts they have. An Alertmanager forgets
+// its alerts at a restart, and Prometheus takes a minute to send them again
+// (--rules.alert.resend-delay), so one look proves nothing: an incident is over
+// when look after look, for as long as Settings.VanishedAfter, found none of its
+// alerts.
+//
+// Since when is kept in memory. A restart begins to count anew, and so does each
+// replica for itself: whichever has seen enough first moves the incident, under
+// the correlation lock, and the others find it moved.
+type Poller struct {
+	correlator *Correlator
+	listers    map[string]Lister
+	absent     map[int64]time.Time // by incident: the first of the looks in a row that found none of its alerts
+}
+
+// NewPoller makes a Poller of the Alertmanagers, by name. It serves one
+// goroutine at a time.
+func NewPoller(c *Correlator, listers map[string]Lister) *Poller {
+	return &Poller{correlator: c, listers: listers}
+}
+
+// Run polls until ctx ends. It returns at once when there is nothing to ask.
+func (p *Poller) Run(ctx context.Context, every time.Duration) error {
+	if len(p.listers) == 0 {
 		return nil
 	}
 	ticker := time.NewTicker(every)
@@ -54,55 +77,169 @@ func (c *Correlator) RunPoller(ctx context.Context, listers map[string]Lister, e
 		case <-ctx.Done():
 			return nil
 		}
-		if err := c.Poll(ctx, listers, every); err != nil && ctx.Err() == nil {
-			c.Log.WithError(err).Warn("asking Alertmanager which alerts are left failed; incidents stay as they are")
+		if err := p.Poll(ctx); err != nil && ctx.Err() == nil {
+			p.correlator.Log.WithError(err).Warn("asking Alertmanager which alerts are left failed; incidents stay as they are")
 		}
 	}
 }
 
-// Poll resolves the incidents that no Alertmanager knows any more. Each has to
-// answer: one that does not may be the one that still has the alert. grace is
-// how long an incident must not have been heard of, so that an alert on its
-// way between the two is not taken for gone.
-func (c *Correlator) Poll(ctx context.Context, listers map[string]Lister, grace time.Duration) error {
-	known := map[string]bool{}
-	for name, lister := range listers {
-		fingerprints, err := lister.Fingerprints(ctx)
+// Poll looks once: it resolves the incidents whose alerts have vanished, and
+// reopens those that were presumed to be over and are not. Each Alertmanager
+// has to answer, for one that does not may be the one that still has the alert;
+// a look that fails begins the count anew.
+func (p *Poller) Poll(ctx context.Context) error {
+	listed, err := p.list(ctx)
+	if err == nil {
+		// What was sent before the answer may wait in the inbox.
+		err = p.correlator.Drain(ctx)
+	}
+	if err == nil {
+		err = p.decide(ctx, listed)
+	}
+	if err != nil {
+		p.absent = nil
+	}
+	return err
+}
+
+// list is what any Alertmanager has, with the earliest start of each.
+func (p *Poller) list(ctx context.Context) (map[string]time.Time, error) {
+	listed := map[string]time.Time{}
+	for name, lister := range p.listers {
+		alerts, err := lister.Alerts(ctx)
 		if err != nil {
-			return fmt.Errorf("alertmanager %s: %w", name, err)
+			return nil, fmt.Errorf("alertmanager %s: %w", name, err)
 		}
-		for f := range fingerprints {
-			known[f] = true
+		for fingerprint, start := range alerts {
+			if earliest, known := listed[fingerprint]; !known || start.Before(earliest) {
+				listed[fingerprint] = start
+			}
 		}
 	}
-	now := c.Now()
-	return c.Store.Tx(ctx, func(tx *store.Tx) error {
+	return listed, nil
+}
+
+func (p *Poller) decide(ctx context.Context, listed map[string]time.Time) error {
+	c, now := p.correlator, p.correlator.Now()
+	absent := map[int64]time.Time{}
+	err := c.Store.Tx(ctx, func(tx *store.Tx) error {
 		if err := tx.LockCorrelation(ctx); err != nil {
 			return err
 		}
-		candidates, err := tx.SilentIncidents(ctx, now.Add(-grace))
+		if err := c.reopenListed(ctx, tx, listed, now); err != nil {
+			return err
+		}
+		firing, err := tx.SilentIncidents(ctx, now)
 		if err != nil {
 			return err
 		}
-		var gone []triage.Incident
-		for _, inc := range candidates {
-			alerts, err := tx.AlertsOf(ctx, inc.ID)
+		for _, inc := range firing {
+			alerts, err := tx.FiringAlerts(ctx, inc.ID)
 			if err != nil {
 				return err
 			}
-			if !anyKnown(alerts, known) {
-				gone = append(gone, inc)
+			if anyListed(alerts, listed) {
+				if err := tx.HeardOf(ctx, inc.ID, now); err != nil { // or alert_ttl would end it under a long silence
+					return err
+				}
+				continue
+			}
+			absent[inc.ID] = now
+			if since, before := p.absent[inc.ID]; before {
+				absent[inc.ID] = since
 			}
 		}
-		return c.moveAll(ctx, tx, gone, vanished, now)
+		return c.resolveVanished(ctx, tx, absent, now)
 	})
+	p.absent = absent
+	return err
 }
 
-func anyKnown(alerts []triage.Alert, known map[string]bool) bool {
-	for _, a := range alerts {
-		if a.Status == triage.AlertFiring && known[a.Fingerprint] {
-			return true
+// resolveVanished resolves the incidents that have been absent for long enough,
+// and of which no notification spoke meanwhile.
+func (c *Correlator) resolveVanished(ctx context.Context, tx *store.Tx, absent map[int64]time.Time, now time.Time) error {
+	since := now.Add(-c.Settings().VanishedAfter)
+	silent, err := tx.SilentIncidents(ctx, since)
+	if err != nil {
+		return err
+	}
+	gone := slices.DeleteFunc(silent, func(inc triage.Incident) bool {
+		first, isAbsent := absent[inc.ID]
+		return !isAbsent || first.After(since)
+	})
+	return c.moveAll(ctx, tx, gone, vanished, now)
+}
+
+// reopenListed reopens the incidents that were presumed to be over and of which
+// an Alertmanager has an alert after all.
+func (c *Correlator) reopenListed(ctx context.Context, tx *store.Tx, listed map[string]time.Time, now time.Time) error {
+	resolved, err := tx.ResolvedIncidents(ctx, now)
+	if err != nil {
+		return err
+	}
+	for _, seen := range resolved {
+		if seen.Resolution == triage.ResolvedByAlertmanager || now.Sub(seen.ResolvedAt) > c.Settings().ReopenWithin {
+			continue
+		}
+		inc, err := tx.LockIncident(ctx, seen.ID)
+		if err != nil {
+			return err
+		}
+		presumed, err := tx.PresumedAlerts(ctx, inc.ID, maxPresumed)
+		if err != nil {
+			return err
+		}
+		if changes := reappeared(presumed, listed); len(changes) > 0 && inc.State == triage.IncidentResolved {
+			if err := c.reappear(ctx, tx, inc, changes, now); err != nil {
+				return err
+			}
 		}
 	}
-	return false
+	return nil
+}
+
+// maxPresumed bounds the alerts of one incident that a look brings back. Any of
+// them reopens it; the others come with the next notification.
+const maxPresumed = 1000
+
+// reappeared are the alerts, of those presumed to be over, that are listed with
+// the same start. A later start is another firing, which a notification tells of.
+func reappeared(presumed []triage.Alert, listed map[string]time.Time) (changes []change) {
+	done := map[string]bool{} // the latest of a fingerprint is the one that is listed
+	for _, a := range presumed {
+		start, isListed := listed[a.Fingerprint]
+		// The API cuts starts to milliseconds, and Alertmanager may have moved it earlier.
+		if !isListed || done[a.Fingerprint] || start.After(a.StartsAt) {
+			continue
+		}
+		done[a.Fingerprint] = true
+		a.Status = triage.AlertFiring
+		changes = append(changes, change{alert: a, wasStartsAt: a.StartsAt, fires: true})
+	}
+	return changes
+}
+
+func (c *Correlator) reappear(ctx context.Context, tx *store.Tx, inc triage.Incident, changes []change, now time.Time) error {
+	if err := c.saveAlerts(ctx, tx, inc.ID, changes); err != nil {
+		return err
+	}
+	if err := tx.HeardOf(ctx, inc.ID, now); err != nil {
+		return err
+	}
+	if err := c.logAlerts(ctx, tx, inc.ID, changes, now); err != nil {
+		return err
+	}
+	firing, err := tx.FiringAlerts(ctx, inc.ID)
+	if err != nil {
+		return err
+	}
+	summarize(&inc, firing)
+	return c.move(ctx, tx, &inc, fired, leadOf(firing), now)
+}
+
+func anyListed(alerts []triage.Alert, listed map[string]time.Time) bool {
+	return slices.ContainsFunc(alerts, func(a triage.Alert) bool {
+		_, known := listed[a.Fingerprint]
+		return known
+	})
 }

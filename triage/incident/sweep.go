@@ -16,6 +16,8 @@ const (
 	// Folded notifications are kept for a while to answer "did it arrive?".
 	keepNotifications = 7 * 24 * time.Hour
 	prunedAtOnce      = 1000
+	// A sweep forgets at most so many incidents, each with all its rows.
+	incidentsAtOnce = 50
 )
 
 // RunSweeper sweeps until ctx ends. Every replica may: the transitions hold
@@ -35,10 +37,23 @@ func (c *Correlator) RunSweeper(ctx context.Context) error {
 	}
 }
 
-// Sweep makes the transitions that are due now.
+// Sweep makes the transitions that are due now, and forgets what is old.
 func (c *Correlator) Sweep(ctx context.Context) error {
-	now := c.Now()
-	settings := c.Settings()
+	now, settings := c.Now(), c.Settings()
+	if err := c.sweep(ctx, settings, now); err != nil {
+		return err
+	}
+	if settings.KeepIncidents == 0 {
+		return nil
+	}
+	n, err := c.Store.PruneIncidents(ctx, now.Add(-settings.KeepIncidents), incidentsAtOnce)
+	if n > 0 {
+		c.Log.WithField("incidents", n).Info("forgot incidents that were closed longer ago than retention.incidents; their evidence files stay")
+	}
+	return err
+}
+
+func (c *Correlator) sweep(ctx context.Context, settings Settings, now time.Time) error {
 	return c.Store.Tx(ctx, func(tx *store.Tx) error {
 		if err := tx.LockCorrelation(ctx); err != nil {
 			return err
@@ -57,6 +72,11 @@ func (c *Correlator) Sweep(ctx context.Context) error {
 		if err := c.moveAll(ctx, tx, quiet, silent, now); err != nil {
 			return err
 		}
+		if settings.KeepFailed > 0 {
+			if _, err := tx.PruneFailedNotifications(ctx, now.Add(-settings.KeepFailed), prunedAtOnce); err != nil {
+				return err
+			}
+		}
 		_, err = tx.PruneNotifications(ctx, now.Add(-keepNotifications), prunedAtOnce)
 		return err
 	})
@@ -74,7 +94,7 @@ func (c *Correlator) moveAll(ctx context.Context, tx *store.Tx, incidents []tria
 			continue
 		}
 		if ev != expired {
-			if err := c.endAlerts(ctx, tx, &inc, now); err != nil {
+			if err := c.endAlerts(ctx, tx, &inc); err != nil {
 				return err
 			}
 		}
@@ -85,22 +105,19 @@ func (c *Correlator) moveAll(ctx context.Context, tx *store.Tx, incidents []tria
 	return nil
 }
 
-// endAlerts marks all alerts of an incident as over.
-func (c *Correlator) endAlerts(ctx context.Context, tx *store.Tx, inc *triage.Incident, now time.Time) error {
-	alerts, err := tx.AlertsOf(ctx, inc.ID)
+// endAlerts marks all alerts of an incident as over. Nobody reported their end,
+// so they get none: should one be heard of again, the presumption was wrong.
+func (c *Correlator) endAlerts(ctx context.Context, tx *store.Tx, inc *triage.Incident) error {
+	alerts, err := tx.FiringAlerts(ctx, inc.ID)
 	if err != nil {
 		return err
 	}
-	for i, a := range alerts {
-		if a.Status != triage.AlertFiring {
-			continue
-		}
-		a.Status, a.EndsAt = triage.AlertResolved, now
-		alerts[i] = a
+	for _, a := range alerts {
+		a.Status, a.EndsAt = triage.AlertResolved, time.Time{}
 		if err := tx.SaveAlert(ctx, inc.ID, a, a.StartsAt); err != nil {
 			return err
 		}
 	}
-	summarize(inc, alerts)
+	inc.Firing = 0
 	return nil
 }

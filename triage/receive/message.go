@@ -6,6 +6,7 @@ package receive
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"time"
 
 	"github.com/prometheus/alertmanager/template"
@@ -50,7 +51,7 @@ func Decode(body []byte, at time.Time) (triage.Notification, error) {
 		Receiver:    text(msg.Receiver),
 		GroupLabels: labelSet(msg.GroupLabels),
 		ExternalURL: webURL(msg.ExternalURL),
-		Truncated:   msg.TruncatedAlerts,
+		Truncated:   min(msg.TruncatedAlerts, math.MaxInt64), // what a BIGINT holds
 		Alerts:      make([]triage.Alert, 0, len(msg.Alerts)),
 	}
 	seen := make(map[identity]int, len(msg.Alerts))

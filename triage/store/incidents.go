@@ -1,4 +1,4 @@
-// Incidents, their alerts and their timelines.
+// Incidents, their timelines and their evidence's index.
 
 package store
 
@@ -75,7 +75,8 @@ func (tx *Tx) SaveIncident(ctx context.Context, inc triage.Incident) error {
 		inc.Resolution, micros(inc.StartedAt), micros(inc.UpdatedAt), micros(inc.ResolvedAt), micros(inc.ClosedAt))
 }
 
-// HeardOf notes when a notification last spoke of the incident.
+// HeardOf notes when Alertmanager last spoke of the incident as one that fires
+// or ends, in a notification or when it was asked.
 func (tx *Tx) HeardOf(ctx context.Context, id int64, at time.Time) error {
 	return tx.exec(ctx, `UPDATE incidents SET heard_at = $2 WHERE id = $1 AND heard_at < $2`, id, micros(at))
 }
@@ -95,8 +96,8 @@ func (db *DB) FiringIncidents(ctx context.Context) ([]triage.Incident, error) {
 	return all(ctx, db, scanIncident, `SELECT `+incidentColumns+` FROM incidents WHERE state = 'firing' ORDER BY id`)
 }
 
-// SilentIncidents are those that fire and that no notification spoke of since
-// the instant.
+// SilentIncidents are those that fire and of which nothing was heard since the
+// instant.
 func (tx *Tx) SilentIncidents(ctx context.Context, since time.Time) ([]triage.Incident, error) {
 	return all(ctx, tx, scanIncident, `SELECT `+incidentColumns+` FROM incidents WHERE state = 'firing' AND heard_at < $1 ORDER BY id`, micros(since))
 }
@@ -109,55 +110,6 @@ func (tx *Tx) ResolvedIncidents(ctx context.Context, before time.Time) ([]triage
 // IncidentStates counts all incidents by state.
 func (db *DB) IncidentStates(ctx context.Context) (map[string]int, error) {
 	return db.countBy(ctx, `SELECT state, COUNT(*) FROM incidents GROUP BY state`)
-}
-
-const alertColumns = `fingerprint, starts_at, status, ends_at, labels_json, annotations_json, generator_url`
-
-func scanAlert(s scanner) (triage.Alert, error) {
-	var a triage.Alert
-	var starts, ends int64
-	var labels, annotations string
-	if err := s.Scan(&a.Fingerprint, &starts, &a.Status, &ends, &labels, &annotations, &a.GeneratorURL); err != nil {
-		return a, err
-	}
-	a.StartsAt, a.EndsAt = fromMicros(starts), fromMicros(ends)
-	if err := fromJSON(labels, &a.Labels); err != nil {
-		return a, err
-	}
-	return a, fromJSON(annotations, &a.Annotations)
-}
-
-// AlertsOf reads an incident's alerts, the earliest first.
-func (tx *Tx) AlertsOf(ctx context.Context, incidentID int64) ([]triage.Alert, error) {
-	return alertsOf(ctx, tx, incidentID)
-}
-
-// AlertsOf reads an incident's alerts, the earliest first.
-func (db *DB) AlertsOf(ctx context.Context, incidentID int64) ([]triage.Alert, error) {
-	return alertsOf(ctx, db, incidentID)
-}
-
-func alertsOf(ctx context.Context, q queryer, incidentID int64) ([]triage.Alert, error) {
-	return all(ctx, q, scanAlert, `SELECT `+alertColumns+` FROM alerts WHERE incident_id = $1 ORDER BY starts_at, fingerprint`, incidentID)
-}
-
-// SaveAlert writes an alert as it is now and counts that it was seen.
-// wasStartsAt is the instant under which it is known, for Alertmanager may
-// move it earlier; the alert's own for a new one.
-func (tx *Tx) SaveAlert(ctx context.Context, incidentID int64, a triage.Alert, wasStartsAt time.Time) error {
-	return tx.exec(ctx, `
-		INSERT INTO alerts (incident_id, fingerprint, starts_at, status, ends_at, labels_json, annotations_json, generator_url)
-		VALUES ($1, $2, $3, $5, $6, $7, $8, $9)
-		ON CONFLICT (incident_id, fingerprint, starts_at) DO UPDATE SET starts_at = $4, status = $5, ends_at = $6,
-			labels_json = $7, annotations_json = $8, generator_url = $9, seen = alerts.seen + 1`,
-		incidentID, a.Fingerprint, micros(wasStartsAt), micros(a.StartsAt), a.Status, micros(a.EndsAt),
-		toJSON(a.Labels), toJSON(a.Annotations), a.GeneratorURL)
-}
-
-// SawAlert counts another sight of an alert that has not changed.
-func (tx *Tx) SawAlert(ctx context.Context, incidentID int64, fingerprint string, startsAt time.Time) error {
-	return tx.exec(ctx, `UPDATE alerts SET seen = seen + 1 WHERE incident_id = $1 AND fingerprint = $2 AND starts_at = $3`,
-		incidentID, fingerprint, micros(startsAt))
 }
 
 // AppendTimeline adds a line to the incident's log. Call it under LockIncident.

@@ -118,16 +118,27 @@ func (tx *Tx) FoldedNotification(ctx context.Context, id int64) error {
 	return tx.exec(ctx, `UPDATE notifications SET state = 'done', body = $2 WHERE id = $1`, id, []byte{})
 }
 
-// FailedNotification sets one aside that cannot be folded; its body is kept
-// for whoever looks into it.
+// FailedNotification sets one aside that waits and cannot be folded; its body
+// is kept for whoever looks into it.
 func (tx *Tx) FailedNotification(ctx context.Context, id int64, cause error) error {
-	return tx.exec(ctx, `UPDATE notifications SET state = 'failed', error = $2 WHERE id = $1`, id, cause.Error())
+	// Another replica, maybe of another version, may have folded it by now.
+	return tx.exec(ctx, `UPDATE notifications SET state = 'failed', error = $2 WHERE id = $1 AND state = 'pending'`, id, errorText(cause))
 }
 
 // PruneNotifications forgets the ones folded before the instant, at most limit at a time.
 func (tx *Tx) PruneNotifications(ctx context.Context, before time.Time, limit int) (int64, error) {
+	return tx.pruneNotifications(ctx, "done", before, limit)
+}
+
+// PruneFailedNotifications forgets the ones received before the instant that
+// were set aside, at most limit at a time.
+func (tx *Tx) PruneFailedNotifications(ctx context.Context, before time.Time, limit int) (int64, error) {
+	return tx.pruneNotifications(ctx, "failed", before, limit)
+}
+
+func (tx *Tx) pruneNotifications(ctx context.Context, state string, before time.Time, limit int) (int64, error) {
 	return tx.execCount(ctx, `DELETE FROM notifications WHERE id IN (
-		SELECT id FROM notifications WHERE state = 'done' AND received_at < $1 LIMIT $2)`, micros(before), limit)
+		SELECT id FROM notifications WHERE state = $3 AND received_at < $1 LIMIT $2)`, micros(before), limit, state)
 }
 
 // Backlog is how many notifications wait, and since when the oldest does

@@ -49,7 +49,7 @@ CREATE TABLE incidents (
   started_at       BIGINT NOT NULL,
   opened_at        BIGINT NOT NULL,
   updated_at       BIGINT NOT NULL,
-  heard_at         BIGINT NOT NULL, -- last notification about it
+  heard_at         BIGINT NOT NULL, -- when Alertmanager last spoke of it
   resolved_at      BIGINT NOT NULL DEFAULT 0,
   closed_at        BIGINT NOT NULL DEFAULT 0,
   version          BIGINT NOT NULL DEFAULT 1
@@ -57,17 +57,19 @@ CREATE TABLE incidents (
 -- The rule that the same notification from anywhere opens one incident.
 CREATE UNIQUE INDEX incidents_open ON incidents (key) WHERE state <> 'closed';
 CREATE INDEX incidents_state ON incidents (state, updated_at);
+CREATE INDEX incidents_closed ON incidents (closed_at) WHERE state = 'closed';
 
 CREATE TABLE alerts (
   incident_id      BIGINT NOT NULL REFERENCES incidents (id),
   fingerprint      TEXT NOT NULL,
   starts_at        BIGINT NOT NULL,
   status           TEXT NOT NULL, -- firing, resolved
-  ends_at          BIGINT NOT NULL,
+  ends_at          BIGINT NOT NULL, -- as Alertmanager reported it; 0 for an end that is presumed
   labels_json      TEXT NOT NULL,
   annotations_json TEXT NOT NULL,
   generator_url    TEXT NOT NULL,
   seen             BIGINT NOT NULL DEFAULT 1, -- times it was in a notification
+  changed_at       BIGINT NOT NULL,
   PRIMARY KEY (incident_id, fingerprint, starts_at)
 );
 

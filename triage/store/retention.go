@@ -1,0 +1,63 @@
+// Forgetting: incidents that are long closed, with all their rows. The files of
+// their evidence stay where they are.
+
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// prunable holds for an incident that was closed before $1 and that owes
+// nothing: no run is unfinished, no message is on its way, and its bundle is
+// sealed. A parked message was given up on, and does not count.
+const prunable = `state = 'closed' AND closed_at < $1
+	AND NOT EXISTS (SELECT 1 FROM runs WHERE incident_id = incidents.id AND state IN ('pending', 'running'))
+	AND NOT EXISTS (SELECT 1 FROM deliveries WHERE incident_id = incidents.id AND state IN ('pending', 'sending'))
+	AND NOT EXISTS (SELECT 1 FROM river_job WHERE kind = 'publish' AND state NOT IN ('completed', 'cancelled', 'discarded')
+		AND CAST(args ->> 'incident_id' AS BIGINT) = incidents.id)`
+
+// PruneIncidents forgets incidents that were closed before the instant, up to
+// limit of them, each in a transaction of its own. One with an unfinished run,
+// an undelivered message or an unsealed bundle is left for later.
+func (db *DB) PruneIncidents(ctx context.Context, before time.Time, limit int) (n int, err error) {
+	ids, err := all(ctx, db, scanOf[int64], `SELECT id FROM incidents WHERE `+prunable+` ORDER BY closed_at LIMIT $2`, micros(before), limit)
+	if err != nil {
+		return 0, err
+	}
+	for _, id := range ids {
+		pruned, err := db.pruneIncident(ctx, id, before)
+		if err != nil {
+			return n, fmt.Errorf("forget incident %d: %w", id, err)
+		}
+		if pruned {
+			n++
+		}
+	}
+	return n, nil
+}
+
+func (db *DB) pruneIncident(ctx context.Context, id int64, before time.Time) (pruned bool, err error) {
+	err = db.Tx(ctx, func(tx *Tx) error {
+		if _, err := tx.LockIncident(ctx, id); errors.Is(err, ErrNotFound) {
+			return nil // another replica was quicker
+		} else if err != nil {
+			return err
+		}
+		// Something may have come to be owed since it was chosen.
+		still, err := all(ctx, tx, scanOf[int64], `SELECT id FROM incidents WHERE `+prunable+` AND id = $2`, micros(before), id)
+		if err != nil || len(still) == 0 {
+			return err
+		}
+		for _, table := range []string{"findings", "runs", "alerts", "evidence", "timeline", "deliveries"} {
+			if err := tx.exec(ctx, `DELETE FROM `+table+` WHERE incident_id = $1`, id); err != nil {
+				return err
+			}
+		}
+		pruned = true
+		return tx.exec(ctx, `DELETE FROM incidents WHERE id = $1`, id)
+	})
+	return pruned && err == nil, err
+}
