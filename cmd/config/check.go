@@ -87,6 +87,7 @@ func (k *checker) resolve(c *Config) {
 	for i := range c.Playbooks.Files {
 		c.Playbooks.Files[i] = promconfig.JoinDir(k.dir, c.Playbooks.Files[i])
 	}
+	k.resolveTraces(&c.Traces)
 	for i, w := range c.Webhooks {
 		if w.URL != "" && w.URLFile != "" {
 			k.addf(fmt.Sprintf("webhooks[%d].url_file", i), "stands beside url; keep one of the two")
@@ -142,6 +143,7 @@ func (k *checker) check(c *Config) {
 	k.oneOf("incidents.replies", c.Incidents.Replies, RepliesAll, RepliesAbnormal)
 	k.slack(&c.Slack)
 	k.webhooks(c.Webhooks)
+	k.traces(&c.Traces)
 	k.routes(c)
 }
 

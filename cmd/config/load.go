@@ -137,6 +137,7 @@ func (k *checker) fillIn(c *Config) {
 			w.Timeout = model.Duration(defaultWebhookTimeout)
 		}
 	}
+	k.fillInTraces(&c.Traces)
 	trimURL(&c.Server.ExternalURL)
 	if c.Server.ExternalURL == "" {
 		c.Server.ExternalURL = localURL(c.Server.Listen)

@@ -26,6 +26,7 @@ type Config struct {
 	Retention     Retention             `yaml:"retention"`
 	Slack         Slack                 `yaml:"slack"`
 	Webhooks      []Webhook             `yaml:"webhooks"`
+	Traces        Traces                `yaml:"traces"`
 	Routes        []Route               `yaml:"routes"` // the first that matches wins; the last matches all
 }
 

@@ -81,18 +81,18 @@ func (r *Record) Before(o *Record) bool { return r.compare(o) < 0 }
 // stitcher. "" means that the source has no such field. A name with dots
 // reaches into nested objects, unless a field has that very name.
 type Roles struct {
-	Time     string `yaml:"time"`      // when the line was written
-	Duration string `yaml:"duration"`  // of what it reports, which ended at Time
-	Unit     string `yaml:"unit"`      // of Duration: ns, us, ms (the default) or s
-	Status   string `yaml:"status"`    // an HTTP status
-	Error    string `yaml:"error"`     // why it failed
-	Route    string `yaml:"route"`     // what was asked
-	Event    string `yaml:"event"`     // what happened, in a word: method, event, span name
-	Way      string `yaml:"direction"` // send or recv
-	Worker   string `yaml:"worker"`    // who did it
-	Seq      string `yaml:"seq"`       // a chunk's number in its stream
-	ToolCall string `yaml:"tool_call"` // whether it was a tool call
-	Retry    string `yaml:"retry_of"`  // the id of the request that this one repeats
+	Time     string `yaml:"time,omitempty"`      // when the line was written
+	Duration string `yaml:"duration,omitempty"`  // of what it reports, which ended at Time
+	Unit     string `yaml:"unit,omitempty"`      // of Duration: ns, us, ms (the default) or s
+	Status   string `yaml:"status,omitempty"`    // an HTTP status
+	Error    string `yaml:"error,omitempty"`     // why it failed
+	Route    string `yaml:"route,omitempty"`     // what was asked
+	Event    string `yaml:"event,omitempty"`     // what happened, in a word: method, event, span name
+	Way      string `yaml:"direction,omitempty"` // send or recv
+	Worker   string `yaml:"worker,omitempty"`    // who did it
+	Seq      string `yaml:"seq,omitempty"`       // a chunk's number in its stream
+	ToolCall string `yaml:"tool_call,omitempty"` // whether it was a tool call
+	Retry    string `yaml:"retry_of,omitempty"`  // the id of the request that this one repeats
 }
 
 // Pick asks for ids worth looking at.

@@ -1,0 +1,72 @@
+// The homes of traces that a configuration names.
+
+package main
+
+import (
+	"fmt"
+	"time"
+
+	promconfig "github.com/prometheus/common/config"
+
+	"triagebot/cmd/config"
+	"triagebot/triage/tracelog"
+	"triagebot/triage/tracelog/backend"
+	"triagebot/triage/tracelog/index"
+)
+
+// traceLogs is the home of the local logs.
+func traceLogs(cfg *config.Traces, x *index.Index, workers int) *tracelog.Files {
+	opts := tracelog.FilesOptions{Name: "logs", Index: x, Workers: workers}
+	for _, l := range cfg.Logs {
+		opts.Sources = append(opts.Sources, tracelog.Source{
+			Name: l.Name, Files: l.Files, Keys: l.Keys, Links: l.Links, Roles: l.Fields, MaxLine: int(l.MaxLine),
+		})
+	}
+	return tracelog.NewFiles(opts)
+}
+
+// traceBackends are the homes that are asked over HTTP.
+func traceBackends(cfg *config.Traces) ([]tracelog.Home, error) {
+	var homes []tracelog.Home
+	for i := range cfg.Backends {
+		home, err := traceBackend(&cfg.Backends[i])
+		if err != nil {
+			return nil, fmt.Errorf("traces backend %s: %w", cfg.Backends[i].Name, err)
+		}
+		homes = append(homes, home)
+	}
+	return homes, nil
+}
+
+func traceBackend(cfg *config.TraceBackend) (tracelog.Home, error) {
+	client, err := promconfig.NewClientFromConfig(*cfg.HTTPConfig, "traces "+cfg.Name)
+	if err != nil {
+		return nil, err
+	}
+	opts := backend.Options{
+		Name: cfg.Name, URL: cfg.URL, Client: client, Keys: cfg.Keys, Links: cfg.Links, Roles: cfg.Fields,
+		LookBack: time.Duration(cfg.LookBack), Timeout: time.Duration(cfg.Timeout),
+	}
+	switch cfg.Type {
+	case config.BackendTempo:
+		return backend.NewTempo(backend.TempoOptions{Options: opts})
+	case config.BackendJaeger:
+		return backend.NewJaeger(backend.JaegerOptions{Options: opts, Services: cfg.Services})
+	case config.BackendLoki:
+		return backend.NewLoki(backend.LokiOptions{Options: opts, Selector: cfg.Selector})
+	default:
+		return backend.NewVictoriaLogs(backend.VictoriaLogsOptions{Options: opts, Filter: cfg.Selector})
+	}
+}
+
+// openTraceIndex opens the index of local logs; nil where none is configured.
+func openTraceIndex(cfg *config.Traces) (*index.Index, error) {
+	if cfg.Index.Dir == "" {
+		return nil, nil
+	}
+	x, err := index.Open(cfg.Index.Dir, index.Options{ParseTime: tracelog.ParseTime})
+	if err != nil {
+		return nil, fmt.Errorf("traces.index.dir: %w", err)
+	}
+	return x, nil
+}
