@@ -161,6 +161,8 @@ func (s *stitcher) coverage(duplicates map[inFile]int) Coverage {
 	for _, a := range s.answers {
 		if a.found != nil {
 			for _, p := range a.found.Coverage.Parts {
+				// Context is asked for in a window: with that it is whole.
+				p.Complete = p.Complete || a.id == "" && p.How == HowWindow
 				add(p)
 			}
 			if a.id == s.query.ID {
@@ -169,9 +171,8 @@ func (s *stitcher) coverage(duplicates map[inFile]int) Coverage {
 		}
 		if a.err != nil {
 			name := a.home.Name()
-			add(Part{Source: name, Name: name, How: HowSkipped, Note: a.err.Error()})
+			add(Part{Source: name, Name: name, How: HowSkipped, Note: kept(a.err.Error())})
 		}
-		// Context is meant to be searched in a window only.
 		whole := a.id == "" || a.found != nil && a.found.Coverage.Complete
 		merged.Complete = merged.Complete && a.ended && a.err == nil && whole
 	}

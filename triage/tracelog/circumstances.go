@@ -23,16 +23,16 @@ var exitWords = []string{"exit", "crash", "killed", "died", "restart"}
 func (t *Trace) exits(records []*Traced, within span) []Exit {
 	workers := map[string]bool{}
 	for _, r := range records {
-		workers[r.worker()] = true
+		workers[kept(r.worker())] = true
 	}
 	var all []Exit
 	for i := range t.Records {
 		r := &t.Records[i]
-		worker := r.worker()
+		worker := kept(r.worker())
 		if !r.Context || worker == "" || !workers[worker] || !within.has(r.Time) {
 			continue
 		}
-		event := strings.ToLower(r.event())
+		event := strings.ToLower(kept(r.event()))
 		if slices.ContainsFunc(exitWords, func(word string) bool { return strings.Contains(event, word) }) {
 			all = append(all, Exit{Worker: worker, Exited: r.Time})
 			continue
@@ -62,7 +62,7 @@ const clockTolerance = 100 * time.Millisecond
 
 // clocks finds what cannot have been. Messages of a request lie between its
 // begin and its answer: a source whose messages do not, but would if they were
-// moved, has another clock.  And nothing is received before anything was sent.
+// moved, has another clock. And nothing is received before anything was sent.
 func clocks(records []*Traced, answer *Traced) []ClockDiffer {
 	var all []ClockDiffer
 	messages := map[string]span{}

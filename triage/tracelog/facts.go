@@ -79,7 +79,7 @@ func (t *Trace) Facts() *Facts {
 	for _, r := range subject {
 		all = all.hull(r.span())
 		f.Tool = f.Tool || r.callsTool()
-		f.Route = cmp.Or(f.Route, r.route())
+		f.Route = cmp.Or(f.Route, kept(r.route()))
 		if r.Time.IsZero() {
 			f.Timeless++
 		}
@@ -90,7 +90,7 @@ func (t *Trace) Facts() *Facts {
 	f.Outcome = outcome(answer, f.Errors)
 	if answer != nil {
 		f.Answer, f.Status, f.Reported = answer.Source, answer.status(), answer.took()
-		f.Route = cmp.Or(answer.route(), f.Route)
+		f.Route = cmp.Or(kept(answer.route()), f.Route)
 	}
 	points := points(subject, answer)
 	f.Phases = phases(withoutRows(points))
@@ -164,12 +164,12 @@ func compareBool(a, b bool) int {
 func failures(records []*Traced) []Failure {
 	var all []Failure
 	for _, r := range records {
-		reason := r.failure()
+		reason := kept(r.failure())
 		same := func(f Failure) bool { return f.Source == r.Source && f.Text == reason }
 		if reason == "" || len(all) == maxErrors || slices.ContainsFunc(all, same) {
 			continue
 		}
-		all = append(all, Failure{Source: r.Source, Event: r.event(), Time: r.Time, Text: reason})
+		all = append(all, Failure{Source: r.Source, Event: kept(r.event()), Time: r.Time, Text: reason})
 	}
 	return all
 }

@@ -11,7 +11,7 @@ import (
 
 // Phase is the time between two records that follow one another.
 type Phase struct {
-	From string        `json:"from"` // what stands at its beginning: "proto send"
+	From string        `json:"from"` // what stands at its beginning, in words: "proto send"
 	To   string        `json:"to"`
 	At   time.Time     `json:"at"`
 	Took time.Duration `json:"took_ns"`
@@ -45,7 +45,7 @@ func withoutRows(points []point) []point {
 func points(records []*Traced, answer *Traced) []point {
 	var all []point
 	if answer != nil && answer.took() > 0 && !answer.Time.IsZero() {
-		all = append(all, point{at: answer.span().from, name: "the request's begin"})
+		all = append(all, point{at: answer.span().from, name: "the request's start"})
 	}
 	sends := map[string]int{}
 	for _, r := range records {
@@ -61,7 +61,7 @@ func points(records []*Traced, answer *Traced) []point {
 		p := point{at: r.Time, name: r.name()}
 		switch {
 		case r == answer:
-			p.name, p.last = "the "+r.Source+" line", true
+			p.name, p.last = "the "+shown(r.Source)+" line", true
 		case r.chunk():
 			chunks++
 			before := i > 0 && sameStream(records[i-1], r)
@@ -69,7 +69,7 @@ func points(records []*Traced, answer *Traced) []point {
 			p.inRow = before && after
 			p.name = chunkName(r, chunks, before && !after)
 		case r.sends() && sends[r.Source] == 1:
-			p.name = r.Source + " send"
+			p.name = shown(r.Source) + " send"
 		}
 		all = append(all, p)
 	}

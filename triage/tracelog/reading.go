@@ -153,16 +153,16 @@ func (r *Record) chunk() bool {
 	return m == another
 }
 
-// name is what the record is called in a sentence: "proto send", "the access
-// line".
+// name is what the record is called in a sentence: "proto send (turn/start)",
+// "the usage line".
 func (r *Record) name() string {
-	way := r.role(r.Roles.Way)
-	switch event := r.event(); {
+	source, way, event := shown(r.Source), shown(r.role(r.Roles.Way)), shown(r.event())
+	switch {
 	case way != "" && event != "":
-		return r.Source + " " + way + " (" + event + ")"
+		return source + " " + way + " (" + event + ")"
 	case way != "" || event != "":
-		return r.Source + " " + cmp.Or(way, event)
+		return source + " " + cmp.Or(way, event)
 	default:
-		return "the " + r.Source + " line"
+		return "the " + source + " line"
 	}
 }

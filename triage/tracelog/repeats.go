@@ -29,7 +29,7 @@ func (t *Trace) retries() []Retry {
 		if r.Context || r.repeats() == "" || r.repeats() == r.about() {
 			continue
 		}
-		retry := Retry{ID: r.about(), Of: r.repeats()}
+		retry := Retry{ID: kept(r.about()), Of: kept(r.repeats())}
 		if len(all) == maxIDs || slices.ContainsFunc(all, func(o Retry) bool { return o.ID == retry.ID && o.Of == retry.Of }) {
 			continue
 		}
@@ -67,12 +67,12 @@ func resent(records []*Traced) []Resent {
 		if !r.sends() || r.chunk() {
 			continue
 		}
-		key := message{r.about(), r.Source, r.event()}
+		key := message{r.about(), r.Source, kept(r.event())}
 		i, ok := index[key]
 		if !ok {
 			i = len(all)
 			index[key] = i
-			all = append(all, Resent{Source: r.Source, Event: r.event()})
+			all = append(all, Resent{Source: r.Source, Event: key.event})
 		}
 		all[i].Times++
 	}

@@ -32,7 +32,7 @@ func (f *Facts) Sentences() []string {
 	}
 	for i, g := range f.Gaps {
 		if i > 0 || !f.gapInHeadline() {
-			add("%s passed between %s and %s.", inWords(g.Took), shown(g.From), shown(g.To))
+			add("%s passed between %s and %s.", inWords(g.Took), g.From, g.To)
 		}
 	}
 	for _, r := range f.Retries {
@@ -71,9 +71,10 @@ func (f *Facts) Headline() string {
 	parts := []string{id + " " + f.ended()}
 	if f.gapInHeadline() {
 		g := f.Gaps[0]
-		parts = append(parts, fmt.Sprintf("%s of it between %s and %s", inWords(g.Took), shown(g.From), shown(g.To)))
+		parts = append(parts, fmt.Sprintf("%s of it between %s and %s", inWords(g.Took), g.From, g.To))
 	}
-	return strings.Join(append(parts, f.exitsSaid()...), "; ")
+	parts = append(parts, f.exitsSaid()...)
+	return strings.Join(append(parts, f.lossesSaid()...), "; ")
 }
 
 func (f *Facts) gapInHeadline() bool {
@@ -122,11 +123,38 @@ func (f *Facts) exitsSaid() []string {
 	return all
 }
 
+// lossesSaid are what went wrong in tool calls and streams.
+func (f *Facts) lossesSaid() []string {
+	var all []string
+	aborted := 0
+	for _, b := range f.Blocks {
+		if b.End == BlockAborted {
+			aborted++
+		}
+	}
+	if aborted > 0 {
+		all = append(all, counted(aborted, "tool-call block")+" aborted")
+	}
+	var duplicates int
+	var misses int64
+	for _, s := range f.Streams {
+		duplicates += s.Duplicates
+		misses += s.Misses
+	}
+	if duplicates > 0 {
+		all = append(all, counted(duplicates, "chunk")+" duplicated")
+	}
+	if misses > 0 && !f.Partial {
+		all = append(all, counted(int(misses), "chunk")+" missing")
+	}
+	return all
+}
+
 func (f *Facts) phasesSaid() string {
 	var b strings.Builder
-	b.WriteString(shown(f.Phases[0].From))
+	b.WriteString(f.Phases[0].From)
 	for _, p := range f.Phases {
-		fmt.Fprintf(&b, ", after %s %s", inWords(p.Took), shown(p.To))
+		fmt.Fprintf(&b, ", after %s %s", inWords(p.Took), p.To)
 	}
 	return b.String()
 }

@@ -36,7 +36,7 @@ const (
 func blocks(records []*Traced) []Block {
 	var all []Block
 	for _, r := range records {
-		thing, m := splitEvent(r.event())
+		thing, m := splitEvent(kept(r.event()))
 		if m == another || !strings.Contains(strings.ToLower(thing), "tool") {
 			continue
 		}
@@ -59,7 +59,7 @@ func blocks(records []*Traced) []Block {
 				end = BlockUnopened
 			}
 		}
-		all[open].Closed, all[open].End, all[open].Error = r.Time, end, r.failure()
+		all[open].Closed, all[open].End, all[open].Error = r.Time, end, kept(r.failure())
 	}
 	return all
 }

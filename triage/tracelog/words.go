@@ -79,6 +79,21 @@ const (
 func shown(s string) string   { return fit(harmless(s, mostSaid), mostSaid) }
 func shownID(s string) string { return fit(harmless(s, mostSaidID), mostSaidID) }
 
+// mostKept is how much of a text from a log facts keep, in bytes: the record
+// has it whole.
+const mostKept = 1 << 10
+
+func kept(s string) string {
+	if len(s) <= mostKept {
+		return s
+	}
+	end := mostKept
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return strings.Clone(s[:end])
+}
+
 // harmless makes text from a log fit to be shown: control characters, what turns
 // the direction of text, and what cannot be seen are written as escapes, white
 // space as a blank, and bytes that are no UTF-8 as the replacement character. It

@@ -17,7 +17,7 @@ const (
 	Slow        Fault = "slow"        // chat completions take several times as long; a worker backs off
 	Errors      Fault = "errors"      // every fifth chat completion fails with 502
 	Restarts    Fault = "restarts"    // most workers crash in a loop, with backoff from 250 ms to 5 s
-	ToolBuffer  Fault = "toolbuffer"  // every second tool-call buffer is aborted half way
+	ToolBuffer  Fault = "toolbuffer"  // every second tool-call buffer loses or doubles a chunk and is aborted
 	Maintenance Fault = "maintenance" // the maintenance flag was left on: every chat completion is refused
 )
 

@@ -18,6 +18,7 @@ const (
 	maxBody         = 64 << 10
 	maxRequestID    = 64
 	headerRequestID = "X-Request-Id"
+	headerRetryOf   = "X-Retry-Of" // the id of the request that this one repeats
 
 	statusClientGone = 499 // as nginx logs it; nobody sees the answer
 )
@@ -72,7 +73,7 @@ func (a *App) chat(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxBody)) // what is asked does not matter
 
 	call := exchange{id: id, number: n}
-	status, body := a.complete(r, &call)
+	status, body := a.complete(r.Context(), &call)
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "60")
 	}
@@ -80,69 +81,16 @@ func (a *App) chat(w http.ResponseWriter, r *http.Request) {
 
 	took := time.Since(began)
 	a.metrics.observe(routeChat, r.Method, status, took)
-	a.logs.access.write(accessLine{
-		ReqID: id, Method: r.Method, Route: routeChat, Status: status, LatencyMS: milliseconds(took),
-		Worker: call.worker, Error: call.failure, ToolCall: call.tool,
-	})
 	if status == http.StatusOK {
 		a.logs.usage.write(usageLine{
 			ReqID: id, Model: "codex-sim", PromptTokens: 200 + int(n%300), CompletionTokens: 40 + int(n%90),
 			LatencyMS: milliseconds(took),
 		})
 	}
-}
-
-// exchange is what happened to one chat completion.
-type exchange struct {
-	id      string
-	number  uint64 // of all chat completions
-	worker  string
-	failure string // reason, "" when it went well
-	tool    bool
-}
-
-// complete does the work of a chat completion and returns its answer.
-func (a *App) complete(r *http.Request, call *exchange) (status int, body any) {
-	if a.faults.is(Maintenance) {
-		return http.StatusServiceUnavailable, a.fail(call, reasonMaintenance, "the app server is in maintenance mode")
-	}
-	worker, ok := a.pool.take()
-	if !ok {
-		return http.StatusServiceUnavailable, a.fail(call, reasonNoWorker, "no worker is up")
-	}
-	call.worker = worker
-	a.logs.proto.write(protoLine{ReqID: call.id, Direction: "send", Method: "turn/start", Worker: worker})
-	if !wait(r.Context(), chatLatency(quantileAt(a.opts.Seed, call.number), a.faults.is(Slow))) {
-		call.failure = "client_gone"
-		return statusClientGone, nil
-	}
-	every := uint64(usualErrorEvery)
-	if a.faults.is(Errors) {
-		every = faultErrorEvery
-	}
-	if call.number%every == 0 {
-		a.logs.proto.write(protoLine{ReqID: call.id, Direction: "recv", Method: "error", Worker: worker, Error: "backend: upstream connection reset"})
-		return http.StatusBadGateway, a.fail(call, reasonBackend, "the backend reset the connection")
-	}
-	chunks := 3
-	if call.number%toolCallEvery == 0 {
-		call.tool = true
-		aborted := a.faults.is(ToolBuffer) && call.number%(2*toolCallEvery) == 0
-		a.buffers.finish(aborted)
-		if aborted {
-			chunks = 1
-			a.logs.proto.write(protoLine{ReqID: call.id, Direction: "recv", Method: "tool_buffer/aborted", Worker: worker, Error: "truncated <use_tool> block"})
-		}
-	}
-	a.logs.proto.write(protoLine{ReqID: call.id, Direction: "recv", Method: "turn/completed", Worker: worker, Chunks: chunks})
-	return http.StatusOK, map[string]any{"id": call.id, "object": "chat.completion", "model": "codex-sim", "chunks": chunks}
-}
-
-// fail counts a failed chat completion and returns its answer.
-func (a *App) fail(call *exchange, reason, text string) any {
-	call.failure = reason
-	a.metrics.errors.WithLabelValues(routeChat, reason).Inc()
-	return map[string]any{"error": map[string]any{"type": reason, "message": text, "req_id": call.id}}
+	a.logs.access.write(accessLine{ // last, as in a server that logs when all is done
+		ReqID: id, Method: r.Method, Route: routeChat, Status: status, LatencyMS: milliseconds(took),
+		Worker: call.worker, Error: call.failure, ToolCall: call.tool, RetryOf: retryOf(r),
+	})
 }
 
 func (a *App) models(w http.ResponseWriter, r *http.Request) {
@@ -197,6 +145,14 @@ func (a *App) requestID(r *http.Request) string {
 		return id
 	}
 	return fmt.Sprintf("req-%08x", a.serial.Add(1))
+}
+
+// retryOf is the id of the request that this one repeats, where it names one.
+func retryOf(r *http.Request) string {
+	if id := r.Header.Get(headerRetryOf); plainID(id) {
+		return id
+	}
+	return ""
 }
 
 func plainID(id string) bool {

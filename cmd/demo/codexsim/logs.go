@@ -31,6 +31,7 @@ type accessLine struct {
 	Worker    string  `json:"worker,omitempty"`
 	Error     string  `json:"error,omitempty"`
 	ToolCall  bool    `json:"tool_call,omitempty"`
+	RetryOf   string  `json:"retry_of,omitempty"` // the id of the request that this one repeats
 }
 
 // protoLine is a line of proto.ndjson: one message between app and worker.
@@ -40,7 +41,8 @@ type protoLine struct {
 	Direction string `json:"direction"` // send or recv
 	Method    string `json:"method"`
 	Worker    string `json:"worker"`
-	Chunks    int    `json:"chunks,omitempty"`
+	Seq       int    `json:"seq,omitempty"`    // of a chunk, from 1; of turn/completed one more than the last has
+	Chunks    int    `json:"chunks,omitempty"` // received, of turn/completed
 	Error     string `json:"error,omitempty"`
 }
 

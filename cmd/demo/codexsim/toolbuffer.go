@@ -1,5 +1,6 @@
 // Tool-call buffering: the proxy holds back a textual <use_tool> block until it
-// is whole. A buffer that is aborted half way has truncated the block.
+// is whole. A buffer that is aborted has lost a chunk of the block, or has one
+// twice.
 
 package codexsim
 
@@ -33,4 +34,47 @@ func (b *toolBuffers) finish(aborted bool) {
 		}
 	}
 	b.metrics.anomaly.Set(float64(anomalous))
+}
+
+// harm is what the fault does to a tool call's chunks, as the log says it.
+type harm string
+
+const (
+	unharmed   harm = ""
+	truncates  harm = "truncated <use_tool> block"
+	duplicates harm = "duplicated text in <use_tool> block"
+)
+
+// harmOf is what befalls the n-th chat completion under the fault: of the tool
+// calls every second is harmed, in either way by turns.
+func harmOf(n uint64) harm {
+	switch n / toolCallEvery % 4 {
+	case 0:
+		return truncates
+	case 2:
+		return duplicates
+	}
+	return unharmed
+}
+
+// harmedChunk is the one that is lost or doubled.
+const harmedChunk = 2
+
+// times is how often a chunk is received.
+func (h harm) times(seq int) int {
+	switch {
+	case seq == harmedChunk && h == truncates:
+		return 0
+	case seq == harmedChunk && h == duplicates:
+		return 2
+	}
+	return 1
+}
+
+// method is the message with which the buffer ends.
+func (h harm) method() string {
+	if h == unharmed {
+		return "tool_buffer/completed"
+	}
+	return "tool_buffer/aborted"
 }

@@ -42,27 +42,49 @@ func (a *App) makeTraffic(ctx context.Context) {
 	}
 }
 
-// sendOne sends the n-th request. How it went is seen in the app's own metrics.
+// Of the requests that fail with 502, every second is repeated once, a moment
+// later, as by a client that may or may not.
+const (
+	repeatEvery = 2
+	repeatAfter = 100 * time.Millisecond
+)
+
+// sendOne sends the n-th request, and perhaps once more. How it went is seen in
+// the app's own metrics.
 func (a *App) sendOne(ctx context.Context, client *http.Client, n uint64) {
-	method, path, body := http.MethodPost, routeChat, `{"model":"codex-sim","messages":[{"role":"user","content":"hello"}]}`
+	id := fmt.Sprintf("sim-%04x-%08x", a.opts.Seed&0xffff, n)
 	if n%modelsEvery == 0 {
-		method, path, body = http.MethodGet, routeModels, ""
+		a.send(ctx, client, http.MethodGet, routeModels, http.Header{headerRequestID: {id}})
+		return
+	}
+	status := a.send(ctx, client, http.MethodPost, routeChat, http.Header{headerRequestID: {id}})
+	if status == http.StatusBadGateway && n%repeatEvery == 0 && wait(ctx, repeatAfter) {
+		a.send(ctx, client, http.MethodPost, routeChat, http.Header{headerRequestID: {id + "-r1"}, headerRetryOf: {id}})
+	}
+}
+
+// send sends one request and returns its status, 0 when there is no answer.
+func (a *App) send(ctx context.Context, client *http.Client, method, path string, header http.Header) int {
+	body := ""
+	if method == http.MethodPost {
+		body = `{"model":"codex-sim","messages":[{"role":"user","content":"hello"}]}`
 	}
 	req, err := http.NewRequestWithContext(ctx, method, a.base()+path, strings.NewReader(body))
 	if err != nil {
 		a.opts.Log.WithError(err).Error("simulated app: make a request")
-		return
+		return 0
 	}
-	req.Header.Set(headerRequestID, fmt.Sprintf("sim-%04x-%08x", a.opts.Seed&0xffff, n))
+	req.Header = header
 	resp, err := client.Do(req)
 	if err != nil {
 		if ctx.Err() == nil {
 			a.opts.Log.WithError(err).Debug("simulated app: own request failed")
 		}
-		return
+		return 0
 	}
 	_, _ = io.Copy(io.Discard, resp.Body)
 	_ = resp.Body.Close()
+	return resp.StatusCode
 }
 
 // base is where the traffic goes; any name will do for an own transport.

@@ -29,6 +29,7 @@ type worker struct {
 	up      bool
 	backoff time.Duration // it waits at present; 0 when it works
 	streak  int           // restarts in a row
+	exited  chan struct{} // closed and replaced when it exits
 }
 
 type pool struct {
@@ -44,23 +45,24 @@ type pool struct {
 func newPool(metrics *metrics, faults *faults, logs *logs) *pool {
 	p := &pool{metrics: metrics, faults: faults, logs: logs}
 	for i := range workerCount {
-		p.workers = append(p.workers, &worker{name: workerName(i), index: i, up: true})
+		p.workers = append(p.workers, &worker{name: workerName(i), index: i, up: true, exited: make(chan struct{})})
 	}
 	return p
 }
 
-// take returns the name of the worker whose turn it is, or false when none is up.
-func (p *pool) take() (string, bool) {
+// take returns the name of the worker whose turn it is and what is closed when
+// it exits, or false when none is up.
+func (p *pool) take() (name string, exited <-chan struct{}, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for range p.workers {
 		w := p.workers[p.turn%len(p.workers)]
 		p.turn++
 		if w.up {
-			return w.name, true
+			return w.name, w.exited, true
 		}
 	}
-	return "", false
+	return "", nil, false
 }
 
 // poolState is what /readyz says of the workers.
@@ -130,6 +132,8 @@ func (p *pool) exit(w *worker) (delay time.Duration) {
 		delay = backoffAfter(w.streak)
 		w.up, w.backoff = false, delay
 		w.streak++
+		close(w.exited)
+		w.exited = make(chan struct{})
 	})
 	p.metrics.restarts.WithLabelValues(w.name).Inc()
 	p.log("error", w, "worker_exited", "exit code 137: engine transport closed")
