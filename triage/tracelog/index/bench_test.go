@@ -141,3 +141,22 @@ func BenchmarkLookup(b *testing.B) {
 		}
 	})
 }
+
+func BenchmarkScan(b *testing.B) {
+	for shape := range benchLines {
+		b.Run(shape, func(b *testing.B) {
+			log, _ := benchLog(b, shape, bufferLen)
+			text := contents(b, log)
+			e, err := newExtractor(&benchSpec, func(s string) (time.Time, error) { return time.Parse(time.RFC3339, s) })
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.SetBytes(int64(len(text)))
+			before := cpu(b)
+			for b.Loop() {
+				e.scan(text, func(int, int, *line) bool { return true })
+			}
+			b.ReportMetric((cpu(b)-before).Seconds()/float64(len(text))/float64(b.N)*1e9, "cpu-s/GB")
+		})
+	}
+}

@@ -145,7 +145,7 @@ func (b *builder) merge(parts []*segment) (*header, error) {
 	for _, part := range parts {
 		err := b.take(part, entry(part.base()-first.base()))
 		if err != nil {
-			part.bad.Store(true)
+			part.bad.Store(&err)
 			return nil, err
 		}
 	}

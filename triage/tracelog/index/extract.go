@@ -34,9 +34,20 @@ type extractor struct {
 }
 
 type key struct {
-	text  string // the name with the quote before it
-	roles role
-	next  uint8 // the next of keys with the same tail, plus one
+	text string // the name with the quote before it
+	// The last bytes of text, up to eight, as load64 has them, and which of
+	// them there are.
+	end, mask uint64
+	roles     role
+	next      uint8 // the next of keys with the same tail, plus one
+}
+
+func newKey(name string, roles role) key {
+	k := key{text: `"` + name, roles: roles}
+	var last [8]byte
+	n := copy(last[max(0, 8-len(k.text)):], k.text[max(0, len(k.text)-8):])
+	k.end, k.mask = load64(last[:]), ^uint64(0)<<(8*(8-n))
+	return k
 }
 
 func newExtractor(spec *Spec, parse ParseTime) (*extractor, error) {
@@ -46,8 +57,8 @@ func newExtractor(spec *Spec, parse ParseTime) (*extractor, error) {
 	}
 	e := &extractor{names: names, maxLine: spec.MaxLine, clock: clock{parse: parse}}
 	for name, roles := range names {
-		k := key{text: `"` + name, roles: roles}
-		t := tail(k.text[len(k.text)-1], k.text[len(k.text)-2])
+		k := newKey(name, roles)
+		t := tail(k.end)
 		k.next = e.first[t]
 		e.keys = append(e.keys, k)
 		e.first[t] = uint8(len(e.keys))
@@ -56,9 +67,9 @@ func newExtractor(spec *Spec, parse ParseTime) (*extractor, error) {
 	return e, nil
 }
 
-// tail mixes the last two bytes before a key's closing quote, so that most keys
-// that do not matter are passed over by one look.
-func tail(last, lastButOne byte) uint8 { return last ^ lastButOne<<3 ^ lastButOne>>5 }
+// tail mixes the last two of eight bytes, so that most keys that do not matter
+// are passed over by one look.
+func tail(word uint64) uint8 { return uint8(word>>56) ^ uint8(word>>45) }
 
 // scan calls each for every line of text, which begins at a line's start and
 // ends with a newline, until it returns false. Lines over the longest are left
@@ -75,7 +86,9 @@ func (e *extractor) scan(text []byte, each func(start, end int, l *line) bool) {
 			at := word<<6 + bits.TrailingZeros64(mask)
 			switch text[at] {
 			case '"':
-				e.plainKey(text, start, at, at+1)
+				if word := wordBefore(text, at); e.first[tail(word)] != 0 {
+					e.plainKey(text, word, at, at+1)
+				}
 			case '\n':
 				if at-start <= e.maxLine && !each(start, at, &e.line) {
 					return
@@ -96,19 +109,25 @@ func (l *line) reset() {
 	l.summary = emptySummary
 }
 
-// plainKey looks at the key that ends with a quote and is followed by a colon.
-func (e *extractor) plainKey(text []byte, start, quote, colon int) {
-	if quote-start < 2 {
-		return
-	}
-	for i := e.first[tail(text[quote-1], text[quote-2])]; i != 0; {
+// plainKey looks at the key that ends with a quote, given the word before that,
+// and is followed by a colon.
+func (e *extractor) plainKey(text []byte, word uint64, quote, colon int) {
+	for i := e.first[tail(word)]; i != 0; {
 		k := &e.keys[i-1]
-		if n := len(k.text); quote-start >= n && string(text[quote-n:quote]) == k.text {
+		if (word^k.end)&k.mask == 0 && (len(k.text) <= 8 || bytes.HasSuffix(text[:quote], []byte(k.text))) {
 			e.value(text, colon+1, k.roles)
 			return
 		}
 		i = k.next
 	}
+}
+
+// wordBefore are the eight bytes before an offset, fewer at the text's begin.
+func wordBefore(text []byte, at int) uint64 {
+	if at >= 8 {
+		return load64(text[at-8:])
+	}
+	return loadTail(text[:at]) << (8 * (8 - at))
 }
 
 // spacedKey looks at a key between whose end and colon there is white space.
@@ -118,7 +137,7 @@ func (e *extractor) spacedKey(text []byte, start, space int) {
 		quote--
 	}
 	if text[quote] == '"' {
-		e.plainKey(text, start, quote, space+1)
+		e.plainKey(text, wordBefore(text, quote), quote, space+1)
 	}
 }
 
@@ -154,13 +173,25 @@ func (e *extractor) escapedKey(text []byte, start, backslash int) {
 func (e *extractor) value(text []byte, from int, roles role) {
 	at := skipSpace(text, from)
 	if roles&roleID != 0 {
-		if id, ok := scalar(text, at); ok && len(id) > 0 {
-			e.line.ids = append(e.line.ids, hashID(id))
+		if hash, ok := idAt(text, at); ok {
+			e.line.ids = append(e.line.ids, hash)
 		}
 	}
 	if roles&^roleID != 0 {
 		e.line.take(text, at, roles, &e.clock)
 	}
+}
+
+// idAt is the hash of the string or number at an offset, false where no id
+// stands.
+func idAt(text []byte, at int) (uint64, bool) {
+	if text[at] == '"' {
+		if hash, n, ok := hashPlain(text[at+1:]); ok {
+			return hash, n > 0
+		}
+	}
+	id, ok := scalar(text, at)
+	return hashID(id), ok && len(id) > 0
 }
 
 // scalar is the text of the string or number at an offset, false for any other
@@ -221,22 +252,23 @@ func skipSpace(text []byte, at int) int {
 	return at
 }
 
-// plain says whether a string stands for itself: ASCII without backslashes and
-// control characters.
+const eachByte = 0x0101010101010101
+
+// odd has the high bit set of each byte that is a backslash, a control
+// character or no ASCII, and perhaps of bytes above such a one.
+func odd(word uint64) uint64 {
+	backslash := word ^ '\\'*eachByte
+	return (word | (word - ' '*eachByte) | (backslash - eachByte)) & (0x80 * eachByte)
+}
+
+// plain says whether a string stands for itself.
 func plain(raw []byte) bool {
-	const ones, highs uint64 = 0x0101010101010101, 0x8080808080808080
-	// odd has a byte's high bit set where the byte is not plain, and perhaps
-	// above such a byte.
-	odd := func(w uint64) uint64 {
-		backslash := w ^ '\\'*ones
-		return (w | (w - ' '*ones) | (backslash - ones)) & highs
-	}
 	for ; len(raw) >= 8; raw = raw[8:] {
 		if odd(load64(raw)) != 0 {
 			return false
 		}
 	}
-	return odd(loadTail(raw)|' '*ones<<(8*len(raw))) == 0
+	return odd(loadTail(raw)|' '*eachByte<<(8*len(raw))) == 0
 }
 
 func load64(b []byte) uint64 {
@@ -256,12 +288,37 @@ func loadTail(b []byte) uint64 {
 
 // hashID spreads an id over 64 bits. It is part of the files' format.
 func hashID(id []byte) uint64 {
-	const a, b = 0x9e3779b97f4a7c15, 0xe7037ed1a0b428db
-	h := uint64(len(id)) * a
+	hash, n := uint64(0), len(id)
 	for ; len(id) >= 8; id = id[8:] {
-		h = fold(h^load64(id)^a, b)
+		hash = fold(hash^load64(id)^hashA, hashB)
 	}
-	return fold(h^loadTail(id)^a, b^h) ^ h
+	return lastFold(hash, loadTail(id), n)
+}
+
+// hashPlain does hashID for a string that stands for itself and ends with a
+// quote. It returns false for any other, and near the text's end.
+func hashPlain(text []byte) (hash uint64, length int, ok bool) {
+	for ; len(text)-length >= 8; length += 8 {
+		word := load64(text[length:])
+		quote := word ^ '"'*eachByte
+		ends := odd(word) | (quote-eachByte)&(0x80*eachByte)
+		if ends == 0 {
+			hash = fold(hash^word^hashA, hashB)
+			continue
+		}
+		n := bits.TrailingZeros64(ends) / 8
+		if text[length+n] != '"' {
+			return 0, 0, false
+		}
+		return lastFold(hash, word&(1<<(8*n)-1), length+n), length + n, true
+	}
+	return 0, 0, false
+}
+
+const hashA, hashB = 0x9e3779b97f4a7c15, 0xe7037ed1a0b428db
+
+func lastFold(hash, word uint64, length int) uint64 {
+	return fold(fold(hash^word^hashA, hashB)^uint64(length), hashA)
 }
 
 func fold(x, y uint64) uint64 {
@@ -295,6 +352,12 @@ func (s *summary) add(o *summary) {
 
 // take notes the value at an offset.
 func (s *summary) take(text []byte, at int, roles role, c *clock) {
+	if roles&roleTime != 0 {
+		s.takeTime(text, at, c)
+	}
+	if roles&(roleDuration|roleStatus) != 0 {
+		s.takeNumber(text, at, roles)
+	}
 	if roles&(roleError|roleToolCall) != 0 && says(text, at) {
 		if roles&roleError != 0 {
 			s.flags |= flagFailing
@@ -303,34 +366,41 @@ func (s *summary) take(text []byte, at int, roles role, c *clock) {
 			s.flags |= flagToolCall
 		}
 	}
-	if roles&(roleTime|roleDuration|roleStatus) == 0 {
+}
+
+func (s *summary) takeTime(text []byte, at int, c *clock) {
+	t, answer := int64(0), timeRead
+	if again, ok := c.again(text[at:]); ok {
+		t = again
+	} else if value, ok := scalar(text, at); ok && len(value) > 0 {
+		t, answer = c.read(value)
+	} else {
 		return
 	}
-	value, ok := scalar(text, at)
-	if !ok || len(value) == 0 {
-		return
+	switch answer {
+	case timeRead:
+		s.first, s.last = min(s.first, t), max(s.last, t)
+	case timeOutOfRange:
+		s.flags |= flagUnsure
+	case noTime:
 	}
-	if roles&roleTime != 0 {
-		switch t, answer := c.read(value); answer {
-		case timeRead:
-			s.first, s.last = min(s.first, t), max(s.last, t)
-		case timeOutOfRange:
+}
+
+func (s *summary) takeNumber(text []byte, at int, roles role) {
+	number, ok := plainDecimal(text[at:])
+	if !ok {
+		value, is := scalar(text, at)
+		if !is || len(value) == 0 {
+			return
+		}
+		if number, ok = decimal(value); !ok && roles&roleDuration != 0 {
 			s.flags |= flagUnsure
-		case noTime:
 		}
 	}
-	if roles&(roleDuration|roleStatus) == 0 {
-		return
+	if ok && roles&roleDuration != 0 {
+		s.longest = max(s.longest, number)
 	}
-	number, ok := decimal(value)
-	if roles&roleDuration != 0 {
-		if ok {
-			s.longest = max(s.longest, number)
-		} else {
-			s.flags |= flagUnsure
-		}
-	}
-	if roles&roleStatus != 0 && ok && number >= 500 {
+	if ok && roles&roleStatus != 0 && number >= 500 {
 		s.flags |= flagFailing
 	}
 }

@@ -166,6 +166,10 @@ func (l *logIndex) reload() error {
 		default:
 			s.holders++
 			fresh.all = append(fresh.all, s)
+			if err := s.problem(); err != nil {
+				fresh.unusable = append(fresh.unusable, path)
+				fresh.problem = cmp.Or(fresh.problem, err)
+			}
 		}
 	}
 	fresh.cover = cover(fresh.all)
@@ -208,7 +212,7 @@ func cover(segments []*segment) []*segment {
 	var chosen []*segment
 	end := int64(0)
 	for _, s := range sorted {
-		if s.From >= end && !s.bad.Load() {
+		if s.From >= end && s.problem() == nil {
 			chosen = append(chosen, s)
 			end = s.To
 		}

@@ -49,7 +49,7 @@ func (r *Rest) fail(s *segment, err error) error {
 	if !errors.Is(err, errDamaged) {
 		return err
 	}
-	s.bad.Store(true)
+	s.bad.Store(&err)
 	r.damaged(1, err)
 	return nil
 }
@@ -132,8 +132,8 @@ func (x *Index) ask(ctx context.Context, log *os.File, spec *Spec, size int64, l
 		rest.scan(end, s.From)
 		end = s.To
 		scan, err := true, error(nil)
-		if s.bad.Load() {
-			rest.damaged(1, nil)
+		if problem := s.problem(); problem != nil {
+			rest.damaged(1, problem)
 		} else if scan, err = look(s); err != nil {
 			scan = true
 			switch {

@@ -10,32 +10,35 @@ import (
 
 var powers = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
 
-// decimal reads a number. What has up to 15 digits and no exponent is exact by
-// one division.
-func decimal(text []byte) (float64, bool) {
+// plainDecimal reads the number that text begins with, if it has up to 15
+// characters, all of them digits but for a point: it is exact by one division.
+// The text must have a newline.
+func plainDecimal(text []byte) (float64, bool) {
 	var mantissa uint64
 	point := -1
-	for i, c := range text {
-		switch {
-		case isDigit(c):
+	i := 0
+	for ; i <= 15; i++ {
+		c := text[i]
+		if isDigit(c) {
 			mantissa = mantissa*10 + uint64(c-'0')
-		case c == '.' && point < 0 && i > 0 && i < len(text)-1:
+		} else if c == '.' && point < 0 {
 			point = i
-		default:
-			return slowDecimal(text)
+		} else {
+			break
 		}
 	}
-	switch {
-	case len(text) == 0 || len(text) > 15:
-		return slowDecimal(text)
+	switch c := text[i]; {
+	case i == 0 || i > 15 || i == point+1 || c == '.' || c == '-' || c == '+' || c|' ' == 'e' || isDigit(c):
+		return 0, false
 	case point < 0:
 		return float64(mantissa), true
 	default:
-		return float64(mantissa) / powers[len(text)-1-point], true
+		return float64(mantissa) / powers[i-1-point], true
 	}
 }
 
-func slowDecimal(text []byte) (float64, bool) {
+// decimal reads any number.
+func decimal(text []byte) (float64, bool) {
 	f, err := strconv.ParseFloat(string(text), 64)
 	return f, err == nil && !math.IsNaN(f)
 }
@@ -62,16 +65,8 @@ const (
 )
 
 func (c *clock) read(text []byte) (nanos int64, answer timeAnswer) {
-	prefix := len(c.minute)
-	if len(text) > prefix+2 && text[len(text)-1] == 'Z' {
-		if !c.known || [len(c.minute)]byte(text) != c.minute {
-			c.turn(text)
-		}
-		if c.known {
-			if sub, ok := seconds(text[prefix : len(text)-1]); ok {
-				return c.base + sub, timeRead
-			}
-		}
+	if len(text) > len(c.minute) && text[len(text)-1] == 'Z' {
+		c.turn(text)
 	}
 	t, err := c.parse(string(text))
 	switch {
@@ -82,6 +77,37 @@ func (c *clock) read(text []byte) (nanos int64, answer timeAnswer) {
 	default:
 		return t.UnixNano(), timeRead
 	}
+}
+
+// again reads an instant of the same minute as the last one, in the usual form
+// and within quotes, the first of which text begins with.
+func (c *clock) again(text []byte) (nanos int64, ok bool) {
+	prefix := len(c.minute)
+	if !c.known || len(text) < 1+prefix+2 || text[0] != '"' {
+		return 0, false
+	}
+	if text = text[1:]; [len(c.minute)]byte(text) != c.minute {
+		return 0, false
+	}
+	tens, ones := text[prefix]-'0', text[prefix+1]-'0'
+	if tens > 5 || ones > 9 {
+		return 0, false
+	}
+	unit := int64(time.Second)
+	nanos = c.base + int64(tens*10+ones)*unit
+	text = text[prefix+2:]
+	if len(text) > 0 && text[0] == '.' {
+		digits := 1
+		for ; digits < len(text) && digits <= 9 && isDigit(text[digits]); digits++ {
+			unit /= 10
+			nanos += int64(text[digits]-'0') * unit
+		}
+		if digits == 1 {
+			return 0, false
+		}
+		text = text[digits:]
+	}
+	return nanos, len(text) > 1 && text[0] == 'Z' && text[1] == '"'
 }
 
 // turn goes to the minute of an instant, if it is of the usual form.
@@ -98,29 +124,3 @@ var (
 	earliest = time.Unix(0, math.MinInt64)
 	latest   = time.Unix(0, math.MaxInt64)
 )
-
-// seconds reads "05" and "05.123456789", with one to nine digits after the
-// point, as nanoseconds.
-func seconds(text []byte) (int64, bool) {
-	if !isDigit(text[0]) || text[0] > '5' || !isDigit(text[1]) {
-		return 0, false
-	}
-	whole := int64(text[0]-'0')*10 + int64(text[1]-'0')
-	if len(text) == 2 {
-		return whole * int64(time.Second), true
-	}
-	fraction := text[3:]
-	if text[2] != '.' || len(fraction) == 0 || len(fraction) > 9 {
-		return 0, false
-	}
-	unit := int64(time.Second)
-	nanos := whole * unit
-	for _, d := range fraction {
-		if !isDigit(d) {
-			return 0, false
-		}
-		unit /= 10
-		nanos += int64(d-'0') * unit
-	}
-	return nanos, true
-}

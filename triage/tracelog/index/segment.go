@@ -23,7 +23,7 @@ type segment struct {
 
 	// bad is set by whoever finds damage: the segment is then as if it were not
 	// there, and the next update makes it anew.
-	bad atomic.Bool
+	bad atomic.Pointer[error]
 	// verified says that an update has read all of it; only updates look at it.
 	verified bool
 	holders  int // lists that have it; guarded by its log's mutex
@@ -69,6 +69,14 @@ func openSegment(path string, spec digest, keep bool) (*segment, error) {
 		s.file = reopener(path)
 	}
 	return s, nil
+}
+
+// problem is what is wrong with the segment, as far as it is known.
+func (s *segment) problem() error {
+	if err := s.bad.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 func (s *segment) close() {

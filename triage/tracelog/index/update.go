@@ -140,7 +140,7 @@ func (u *updater) useless(list *list) ([]string, error) {
 		case !errors.Is(err, errDamaged):
 			return nil, err
 		}
-		s.bad.Store(true)
+		s.bad.Store(&err)
 		u.damaged(1, err)
 	}
 	same, err := same(u.log, good, true)
