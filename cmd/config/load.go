@@ -204,3 +204,28 @@ func readFile(path string) ([]byte, error) {
 	}
 	return data, nil
 }
+
+// LoadTraces reads and checks the section traces of the configuration file at
+// path alone: who looks up a trace by hand need not be let read Slack's token.
+func LoadTraces(path string) (*Traces, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	root, problems := strictyaml.Parse(path, data)
+	if len(problems) > 0 {
+		return nil, problems.Err()
+	}
+	k := &checker{file: path, dir: filepath.Dir(path), root: root}
+	c := defaults()
+	for _, p := range strictyaml.Decode(path, "", root, c) {
+		k.skip = append(k.skip, p.Key)
+		if p.Key == "traces" || strings.HasPrefix(p.Key, "traces.") {
+			k.problems = append(k.problems, p)
+		}
+	}
+	k.fillInTraces(&c.Traces)
+	k.resolveTraces(&c.Traces)
+	k.traces(&c.Traces)
+	return &c.Traces, k.problems.Err()
+}

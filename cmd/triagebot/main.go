@@ -50,6 +50,7 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		evidenceCommand(app),
 		demoCommand(app),
 	}
+	commands = append(commands, traceCommands(app)...)
 
 	name, err := app.Parse(args[1:])
 	switch {

@@ -41,8 +41,8 @@ func (h *Files) Around(ctx context.Context, from, to time.Time, worker string) (
 
 func around(ctx context.Context, f *logFile, from, to time.Time, worker string) (records []Record, part Part) {
 	part = Part{Source: f.source.Name, Name: f.path, Size: f.size, How: HowWindow}
-	if f.packed != plain || f.changed.Before(from.Add(-mostLate)) {
-		part.Complete = f.packed == plain
+	if f.packed != unpacked || f.changed.Before(from.Add(-mostLate)) {
+		part.Complete = f.packed == unpacked
 		if !part.Complete {
 			part.How, part.Note = HowSkipped, "compressed logs are not searched for a worker's events"
 		}

@@ -62,7 +62,7 @@ func (h *Files) pickFrom(ctx context.Context, p *picker, f *logFile, from time.T
 		// Whatever it holds was written before the window.
 		part.How, part.Complete = HowWindow, true
 		return part
-	case f.packed != plain:
+	case f.packed != unpacked:
 		tally, err = pickPacked(ctx, p, f)
 		tally.Bytes = f.size
 	default:

@@ -67,7 +67,7 @@ func openIndex(t testing.TB, opts index.Options) *index.Index {
 	return x
 }
 
-func update(t testing.TB, x *index.Index, source *Source, path string) {
+func indexNow(t testing.TB, x *index.Index, source *Source, path string) {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
@@ -92,7 +92,7 @@ func TestIndexIsScanIsNaive(t *testing.T) {
 		indexed := NewFiles(FilesOptions{Name: "logs", Sources: []Source{source}, Index: x})
 
 		write(t, path, log[:len(log)/2])
-		update(t, x, &source, path)
+		indexNow(t, x, &source, path)
 		write(t, path, log) // the second half is not indexed yet
 		compare := func(state string) {
 			for _, id := range nastyIDs {
@@ -111,7 +111,7 @@ func TestIndexIsScanIsNaive(t *testing.T) {
 			}
 		}
 		compare("half indexed")
-		update(t, x, &source, path)
+		indexNow(t, x, &source, path)
 		compare("indexed")
 	}
 }

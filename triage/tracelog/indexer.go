@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -74,10 +75,17 @@ func (x *Indexer) Run(ctx context.Context) error {
 	}
 }
 
+// Indexed says what an update did.
+type Indexed struct {
+	Logs   int   // whose index is up to date
+	Bytes  int64 // that were read for it
+	Failed int   // logs that could not be indexed
+}
+
 // Update indexes once what the logs have and the index has not, and then
 // forgets the logs that are gone, if it shall. A log that fails costs the
 // others nothing.
-func (x *Indexer) Update(ctx context.Context, prune bool) {
+func (x *Indexer) Update(ctx context.Context, prune bool) (done Indexed) {
 	files, skipped := openFiles(x.Files().withIDs())
 	defer func() {
 		for _, f := range files {
@@ -87,15 +95,21 @@ func (x *Indexer) Update(ctx context.Context, prune bool) {
 	var live []index.Live
 	for _, f := range files {
 		if ctx.Err() != nil {
-			return
+			return done
 		}
-		if f.packed != plain {
+		if f.packed != unpacked {
 			continue // to reach a line in it, all before it would have to be read
 		}
 		if info, err := f.Stat(); err == nil {
 			live = append(live, index.Live{Info: info, Spec: f.source.spec()})
 		}
-		if err := x.update(ctx, f.File, f.source.spec()); err != nil && ctx.Err() == nil {
+		bytes, err := x.update(ctx, f.File, f.source.spec())
+		done.Bytes += bytes
+		switch {
+		case err == nil:
+			done.Logs++
+		case ctx.Err() == nil:
+			done.Failed++
 			x.failed.Inc()
 			x.Log.WithError(err).WithField("log", f.path).Warn("indexing a log failed; lookups scan it")
 		}
@@ -103,17 +117,18 @@ func (x *Indexer) Update(ctx context.Context, prune bool) {
 	}
 	// A log that cannot be opened may be back later: only when all could is
 	// what is missing known to be gone.
-	if !prune || len(skipped) > 0 || ctx.Err() != nil {
-		return
+	if unopened := slices.ContainsFunc(skipped, func(p Part) bool { return !p.Complete }); !prune || unopened || ctx.Err() != nil {
+		return done
 	}
 	if removed, err := x.Index.Prune(live); err != nil {
 		x.Log.WithError(err).Warn("forgetting the index of logs that are gone failed; it only takes room")
 	} else if removed > 0 {
 		x.Log.WithField("logs", removed).Info("forgot the index of logs that are gone")
 	}
+	return done
 }
 
-func (x *Indexer) update(ctx context.Context, log *os.File, spec index.Spec) error {
+func (x *Indexer) update(ctx context.Context, log *os.File, spec index.Spec) (int64, error) {
 	updated, err := x.Index.Update(ctx, log, spec)
 	x.bytes.Add(float64(updated.Bytes))
 	x.damaged.Add(float64(updated.Damaged))
@@ -121,7 +136,7 @@ func (x *Indexer) update(ctx context.Context, log *os.File, spec index.Spec) err
 		x.Log.WithField("log", log.Name()).Warnf("index files could not be used and were made anew: %v", updated.Problem)
 	}
 	if err != nil {
-		return fmt.Errorf("update: %w", err)
+		return updated.Bytes, fmt.Errorf("update: %w", err)
 	}
-	return nil
+	return updated.Bytes, nil
 }

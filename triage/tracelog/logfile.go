@@ -26,13 +26,21 @@ type logFile struct {
 	size    int64 // when it was opened; what is appended later is not searched
 	changed time.Time
 	packed  packing
+	id      fileID
+}
+
+// fileID tells a file of a source from others, whatever its name.
+type fileID struct {
+	source *Source
+	device uint64
+	inode  uint64
 }
 
 // packing is how a file is compressed.
 type packing int
 
 const (
-	plain packing = iota
+	unpacked packing = iota
 	gzipped
 	zstandard
 )
@@ -43,12 +51,7 @@ const maxFiles = 1000
 // openFiles opens what the sources' globs match, the latest changed first. A
 // file that cannot be searched becomes a part that says why.
 func openFiles(sources []*Source) (files []*logFile, skipped []Part) {
-	type identity struct {
-		source *Source
-		device uint64
-		inode  uint64
-	}
-	seen := map[identity]bool{}
+	seen := map[fileID]bool{}
 	for _, source := range sources {
 		for _, pattern := range source.Files {
 			paths, err := filepath.Glob(pattern)
@@ -72,29 +75,17 @@ func openFiles(sources []*Source) (files []*logFile, skipped []Part) {
 					skipped = append(skipped, skip(source, path, reason(err)))
 					continue
 				}
-				info, err := file.Stat()
-				if stat, ok := infoOf(info, err); ok {
-					id := identity{source, uint64(stat.Dev), stat.Ino}
-					if seen[id] { // two patterns or a link
-						_ = file.Close()
-						continue
-					}
-					seen[id] = true
+				if seen[file.id] { // two patterns, or a link
+					_ = file.Close() // it was only read from
+					continue
 				}
+				seen[file.id] = true
 				files = append(files, file)
 			}
 		}
 	}
 	slices.SortStableFunc(files, func(a, b *logFile) int { return b.changed.Compare(a.changed) })
 	return files, skipped
-}
-
-func infoOf(info fs.FileInfo, err error) (*syscall.Stat_t, bool) {
-	if err != nil {
-		return nil, false
-	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	return stat, ok
 }
 
 func skip(source *Source, name, note string) Part {
@@ -115,6 +106,9 @@ func openFile(source *Source, path string) (*logFile, error) {
 	f := &logFile{File: file, source: source, path: path}
 	if err == nil {
 		f.size, f.changed = info.Size(), info.ModTime()
+		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+			f.id = fileID{source, uint64(stat.Dev), stat.Ino}
+		}
 		f.packed, err = packingOf(file)
 	}
 	if err != nil {
@@ -143,13 +137,13 @@ func packingOf(r io.ReaderAt) (packing, error) {
 	n, err := r.ReadAt(magic[:], 0)
 	switch {
 	case err != nil && !errors.Is(err, io.EOF):
-		return plain, err
+		return unpacked, err
 	case bytes.HasPrefix(magic[:n], []byte{0x1f, 0x8b}):
 		return gzipped, nil
 	case bytes.Equal(magic[:n], []byte{0x28, 0xb5, 0x2f, 0xfd}):
 		return zstandard, nil
 	default:
-		return plain, nil
+		return unpacked, nil
 	}
 }
 

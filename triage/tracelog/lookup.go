@@ -66,7 +66,7 @@ func newLookup(h *Files, q Query, files []*logFile, skipped []Part) *lookup {
 func (l *lookup) first(ctx context.Context) []job {
 	var jobs []job
 	for _, f := range l.files {
-		if f.packed != plain {
+		if f.packed != unpacked {
 			continue
 		}
 		if lines := l.indexed(ctx, f); len(lines) > 0 {
@@ -158,7 +158,7 @@ func (l *lookup) rest() []job {
 
 // cut makes jobs of a span, the latest first. A compressed file is read as one.
 func cut(f *fileState, s byteSpan) []job {
-	if f.packed != plain {
+	if f.packed != unpacked {
 		return []job{{file: f, span: s}}
 	}
 	var jobs []job
@@ -220,7 +220,7 @@ func (l *lookup) do(ctx context.Context, s *scanner, j job) {
 	switch {
 	case j.lines != nil:
 		err = s.lines(ctx, j.file.logFile, j.lines, &out)
-	case j.file.packed != plain:
+	case j.file.packed != unpacked:
 		out, err = s.scanPacked(ctx, j.file.logFile)
 	default:
 		out, err = s.scan(ctx, j.file.logFile, j.span.lo, j.span.hi)

@@ -19,7 +19,7 @@ const (
 	// Read beyond a piece, so that its last line seldom needs another read.
 	beyondPiece = 4 << 10
 	// Buffers that a long line made longer than this are not kept.
-	mostKept = 1 << 20
+	mostBuffered = 1 << 20
 )
 
 // piece is a part of a file that one goroutine reads: the lines that start in
@@ -168,7 +168,7 @@ func (r *pickReader) piece(in *pickInput, p piece) error {
 		}
 	}
 	r.judge(text[start:], from+int64(start))
-	if cap(r.buf) > mostKept {
+	if cap(r.buf) > mostBuffered {
 		r.buf = nil
 	}
 	return nil

@@ -169,3 +169,10 @@ func fit(s string, columns int) string {
 func pad(s string, columns int) string {
 	return s + strings.Repeat(" ", max(columns-columnsOf(s), 0))
 }
+
+// mostHarmless is how many columns of a text Harmless shows.
+const mostHarmless = 200
+
+// Harmless makes text from a log fit to be shown in a line: what a terminal
+// would obey is written as escapes, and what is very long is cut.
+func Harmless(s string) string { return fit(harmless(s, mostHarmless), mostHarmless) }
