@@ -299,7 +299,8 @@ func TestNamesOfFieldsThatAreNotPlain(t *testing.T) {
 		lines string
 	}{
 		{
-			"nested", Roles{Time: "at.ts", Duration: "http.latency", Status: "http.response.status", Error: "e.x", Route: "http.route", ToolCall: "t.c", Unit: "s"},
+			"nested",
+			Roles{Time: "at.ts", Duration: "http.latency", Status: "http.response.status", Error: "e.x", Route: "http.route", ToolCall: "t.c", Unit: "s"},
 			`{"at":{"ts":1767365400},"req_id":"a","http":{"latency":3,"response":{"status":502},"route":"/a"},"t":{"c":1}}
 {"at.ts":1767365400,"req_id":"b","http":{"latency":5,"response.status":502,"route":"/a"},"e.x":"boom"}
 {"at.ts":1767365400,"req_id":"c","http.latency":4,"http.response.status":502,"http":{"latency":9},"latency":99}
@@ -307,17 +308,20 @@ func TestNamesOfFieldsThatAreNotPlain(t *testing.T) {
 `,
 		},
 		{
-			"with a slash, a quote and umlauts", Roles{Time: "zeit/ü", Duration: `lat"ency`, Status: "http/status", Error: "é", Route: "r/r", ToolCall: "ä"},
+			"with a slash, a quote and umlauts",
+			Roles{Time: "zeit/ü", Duration: `lat"ency`, Status: "http/status", Error: "é", Route: "r/r", ToolCall: "ä"},
 			`{"zeit\/ü":1767365400,"req_id":"a","lat\"ency":3,"http\/status":502,"r\/r":"\/a","ä":true}
 {"zeit\/\u00fc":1767365400,"req_id":"b","lat\u0022ency":5,"http/status":503,"r/r":"/a","\u00e4":true,"\u00e9":1}
 `,
 		},
 		{
-			"ending with a dot", Roles{Time: "ts.", Duration: "d.", Status: "s.", ToolCall: ".t", Unit: "us"},
+			"ending with a dot",
+			Roles{Time: "ts.", Duration: "d.", Status: "s.", ToolCall: ".t", Unit: "us"},
 			`{"ts.":1767365400,"req_id":"a","d.":3,"s.":502,".t":{"x":1}}` + "\n" + `{"ts":{"":1767365400},"req_id":"b","d":{"":5},"s":{"":502},"":{"t":"y"}}`,
 		},
 		{
-			"one field for two roles", Roles{Time: "ts", Duration: "n", Status: "n", Error: "n", ToolCall: "n", Unit: "ns"},
+			"one field for two roles",
+			Roles{Time: "ts", Duration: "n", Status: "n", Error: "n", ToolCall: "n", Unit: "ns"},
 			`{"ts":1767365400,"req_id":"a","n":3}` + "\n" + `{"ts":1767365401,"req_id":"b","n":503}` + "\n" + `{"ts":1767365402,"req_id":"c","n":0}`,
 		},
 	}
@@ -336,8 +340,10 @@ func TestNamesOfFieldsThatAreNotPlain(t *testing.T) {
 func TestCannotPickWhatHasNoField(t *testing.T) {
 	source := &Source{Name: "engine", Keys: []string{"req_id"}, Roles: Roles{Duration: "ms"}}
 	for _, p := range []Pick{
-		{By: PickFailing}, {By: PickToolCall},
-		{By: PickSlowest, Route: "/a"}, {By: PickSlowest, Within: time.Minute},
+		{By: PickFailing},
+		{By: PickToolCall},
+		{By: PickSlowest, Route: "/a"},
+		{By: PickSlowest, Within: time.Minute},
 	} {
 		if err := newPicker(p).canPick(source); !errors.Is(err, ErrCannotPick) || !strings.Contains(err.Error(), "engine") {
 			t.Errorf("%+v: %v", p, err)
@@ -410,7 +416,7 @@ func randomLine(r *rand.Rand, at time.Time) string {
 	case 0:
 		line = line[:r.IntN(len(line))]
 	case 1:
-		line = line + line
+		line += line
 	case 2:
 		line = ""
 	case 3:
@@ -455,7 +461,9 @@ func TestLinesAcrossTheEdgesOfPieces(t *testing.T) {
 		source := accessSource()
 		source.MaxLine = limit
 		p := Pick{By: PickSlowest, At: pickAt, N: 3}
-		pad := func(n int) string { return `{"req_id":"pad` + strconv.Itoa(n) + `","x":"` + strings.Repeat("y", n) + "\"}\n" }
+		pad := func(n int) string {
+			return `{"req_id":"pad` + strconv.Itoa(n) + `","x":"` + strings.Repeat("y", n) + "\"}\n"
+		}
 		for shift := -len(slow) - 2; shift <= 2; shift++ {
 			at := pieceSize + shift
 			before := pad(at - len(pad(100000)) + 100000)
