@@ -438,14 +438,14 @@ func randomLog(r *rand.Rand, lines int) string {
 }
 
 func TestPickIsWhatParsingEveryLineGives(t *testing.T) {
-	for seed := range uint64(4) {
+	for seed := range uint64(3) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		logs := make([]pickLog, 3)
 		for i := range logs {
 			source := accessSource()
 			source.Name = []string{"access", "proto"}[i%2]
 			source.MaxLine = []int{0, 700, 300}[r.IntN(3)]
-			logs[i] = pickLog{source, fmt.Sprintf("log.%d", i), randomLog(r, 50+r.IntN(1200))}
+			logs[i] = pickLog{source, fmt.Sprintf("log.%d", i), randomLog(r, 50+r.IntN(800))}
 		}
 		everyPick(func(p Pick) {
 			p.N = 1 + r.IntN(MaxPick)
@@ -469,6 +469,17 @@ func TestLinesAcrossTheEdgesOfPieces(t *testing.T) {
 			before := pad(at - len(pad(100000)) + 100000)
 			checkPick(t, p, pickLog{source, "f", before[len(before)-at:] + slow + pad(10)})
 			checkPick(t, p, pickLog{source, "f", before + slow[:len(slow)-1]})
+
+			// The pieces of a file are cut from its end.
+			after := pad(pieceSize)
+			after = after[len(after)-pieceSize-shift:]
+			checkPick(t, p, pickLog{source, "f", pad(10) + slow + after})
+			checkPick(t, p, pickLog{source, "f", pad(10) + slow + after[:len(after)-1]})
+			checkPick(t, p, pickLog{source, "f", slow + pad(pieceSize+shift) + slow})
+		}
+		for shift := -2; shift <= 2; shift++ { // a line too long, perhaps, that starts at an edge
+			long := pad(pieceSize * 3 / 4)
+			checkPick(t, p, pickLog{source, "f", slow + long + strings.Repeat("\n", pieceSize+shift-len(long))})
 		}
 		for _, long := range []int{pieceSize - 100, pieceSize + beyondPiece, 2*pieceSize + 17, 3 * pieceSize, 5 * pieceSize} {
 			body := `{"req_id":"long","latency_ms":999,"x":"` + strings.Repeat("z", long) + `"}`
