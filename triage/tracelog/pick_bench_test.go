@@ -62,6 +62,18 @@ func BenchmarkPick(b *testing.B) {
 	perSecond := func(b *testing.B) {
 		b.ReportMetric(float64(info.Size())*float64(b.N)/b.Elapsed().Seconds()/1e9, "GB/s")
 	}
+	b.Run("slowest_of_the_window_of_an_hour", func(b *testing.B) {
+		p := Pick{By: PickSlowest, N: 5, At: pickAt.Add(-7 * time.Hour), Within: time.Hour}
+		for b.Loop() {
+			source := accessSource()
+			lo, hi, ok := windowOf(f, info.Size(), p.At.Add(-p.Within), p.At, source)
+			in := pickInput{Source: source, File: f.Name(), At: f, Size: info.Size(), Ranges: []pickRange{{Off: lo, Len: hi - lo}}}
+			if tally, err := newPicker(p).file(b.Context(), in); err != nil || !ok || tally.Bytes != hi-lo {
+				b.Fatal(tally, err, ok)
+			}
+		}
+		perSecond(b)
+	})
 	b.Run("cat", func(b *testing.B) {
 		for b.Loop() {
 			readAll(b, f, info.Size())

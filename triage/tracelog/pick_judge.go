@@ -8,8 +8,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"triagebot/triage/tracelog/bytescan"
 	"unicode/utf8"
+
+	"triagebot/triage/tracelog/bytescan"
 )
 
 // judge parses a line. It returns false when the line is no candidate; torn

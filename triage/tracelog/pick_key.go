@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"iter"
 	"strings"
+
 	"triagebot/triage/tracelog/bytescan"
 )
 

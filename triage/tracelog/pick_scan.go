@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
 	"triagebot/triage/tracelog/bytescan"
 )
 
@@ -234,6 +235,10 @@ func (b *pickBlock) suspicious(at int) (time.Duration, bool) {
 }
 
 func maybeStatus(rest []byte) bool {
+	// As nearly all stand there: `:200,`
+	if len(rest) > 4 && rest[0] == ':' && rest[1] < '5' && isDigit(rest[1]) && isDigit(rest[2]) && isDigit(rest[3]) && rest[4] == ',' {
+		return false
+	}
 	value, ok := afterColon(rest)
 	return ok && mayFail(value)
 }
@@ -296,12 +301,31 @@ func (b *pickBlock) suspect(at int, duration time.Duration) {
 // parseSuspects parses those of the suspects that may still be worth it, the
 // most promising first: what they give spares the others.
 func (b *pickBlock) parseSuspects() {
+	next := 0 // a line's start
 	for _, s := range b.suspects {
-		start := bytes.LastIndexByte(b.text[:s.at], '\n') + 1
-		b.consider(start, b.text[start:lineEnd(b.text, s.at)], s.duration)
+		start := lineStart(b.text, next, s.at)
+		end := lineEnd(b.text, s.at)
+		b.consider(start, b.text[start:end], s.duration)
+		next = end + 1
 	}
 	b.suspects = b.suspects[:0]
 	b.parseLines()
+}
+
+// lineStart is where the line starts that the offset is in, given a line's start
+// before it.
+func lineStart(text []byte, start, at int) int {
+	const near = 1 << 10 // forward is faster than backward, but not from far away
+	if at-start > near {
+		return start + bytes.LastIndexByte(text[start:at], '\n') + 1
+	}
+	for {
+		i := bytes.IndexByte(text[start:at], '\n')
+		if i < 0 {
+			return start
+		}
+		start += i + 1
+	}
 }
 
 // lineEnd is where the line ends that the offset is in.
@@ -330,13 +354,14 @@ func (b *pickBlock) consider(start int, raw []byte, duration time.Duration) {
 // as that can be told without parsing. It returns false when the line surely
 // is no candidate.
 func (b *pickBlock) atBest(raw []byte, r *rank) bool {
-	if bytes.Contains(raw, []byte(escapeLiteral)) {
+	escaped := bytes.IndexByte(raw, '\\') >= 0
+	if b.route != nil && !escaped && !bytes.Contains(raw, b.route) {
+		return false
+	}
+	if escaped && bytes.Contains(raw, []byte(escapeLiteral)) {
 		return true
 	}
 	if b.ids != nil && !slices.ContainsFunc(b.ids, func(key []byte) bool { return bytes.Contains(raw, key) }) {
-		return false
-	}
-	if b.route != nil && !bytes.Contains(raw, b.route) && bytes.IndexByte(raw, '\\') < 0 {
 		return false
 	}
 	if b.time != nil {
