@@ -122,6 +122,14 @@ func TestFactsInWords(t *testing.T) {
 				"1 record has no time that can be read; they stand last.",
 			},
 		},
+		{
+			"only what repeats it",
+			[]string{`access {"ts":"2026-01-02T03:04:02Z","req_id":"second","retry_of":"req_9f","status":200,"latency_ms":1000}`},
+			[]string{
+				"Nothing was found of req_9f itself, only of requests that are linked with it (1 record)",
+				"second repeats req_9f.",
+			},
+		},
 		{"nothing", []string{`access {"req_id":"other"}`}, []string{"Nothing was found of req_9f"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
