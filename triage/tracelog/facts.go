@@ -15,6 +15,7 @@ import (
 type Facts struct {
 	ID      string    `json:"id"`
 	Records int       `json:"records"` // about the request itself
+	Others  int       `json:"others"`  // about requests linked with it, and about their workers
 	Began   time.Time `json:"began,omitzero"`
 	Ended   time.Time `json:"ended,omitzero"`
 	// Total is from Began to Ended: the first and the last record, or what they
@@ -74,7 +75,7 @@ const (
 // Facts derives what the records say.
 func (t *Trace) Facts() *Facts {
 	subject := t.subject()
-	f := &Facts{ID: t.ID, Records: len(subject), Partial: !t.Coverage.Complete || t.LeftOut > 0}
+	f := &Facts{ID: t.ID, Records: len(subject), Others: len(t.Records) - len(subject), Partial: !t.Coverage.Complete || t.LeftOut > 0}
 	var all span
 	for _, r := range subject {
 		all = all.hull(r.span())
@@ -105,21 +106,23 @@ func (t *Trace) Facts() *Facts {
 }
 
 // subject are the records about the request that was asked for or, where the
-// id is that of a whole trace, about all of its requests.
+// id is that of a whole trace, about all of its requests. A request that only
+// repeats the one asked for is neither.
 func (t *Trace) subject() []*Traced {
-	var own, all []*Traced
+	if own := t.about(t.ID); len(own) > 0 {
+		return own
+	}
+	requests := map[string]bool{}
 	for i := range t.Records {
-		r := &t.Records[i]
-		if r.Context {
-			continue
-		}
-		all = append(all, r)
-		if r.about() == t.ID {
-			own = append(own, r)
+		if r := &t.Records[i]; !r.Context && r.FoundBy == t.ID && r.repeats() != t.ID {
+			requests[r.about()] = true
 		}
 	}
-	if len(own) > 0 {
-		return own
+	var all []*Traced
+	for i := range t.Records {
+		if r := &t.Records[i]; !r.Context && requests[r.about()] {
+			all = append(all, r)
+		}
 	}
 	return all
 }

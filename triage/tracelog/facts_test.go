@@ -122,6 +122,14 @@ func TestFactsInWords(t *testing.T) {
 				"1 record has no time that can be read; they stand last.",
 			},
 		},
+		{
+			"only what repeats it",
+			[]string{`access {"ts":"2026-01-02T03:04:02Z","req_id":"second","retry_of":"req_9f","status":200,"latency_ms":1000}`},
+			[]string{
+				"Nothing was found of req_9f itself, only of requests that are linked with it (1 record)",
+				"second repeats req_9f.",
+			},
+		},
 		{"nothing", []string{`access {"req_id":"other"}`}, []string{"Nothing was found of req_9f"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -150,6 +158,45 @@ func TestOutcomes(t *testing.T) {
 		if got := stitched(t, "a", line).Facts().Outcome; got != want {
 			t.Errorf("%s: %q, want %q", line, got, want)
 		}
+	}
+}
+
+func TestClocks(t *testing.T) {
+	access := func(status int) string {
+		return fmt.Sprintf(`access {"ts":"2026-01-02T03:04:02.000Z","req_id":"a","status":%d,"latency_ms":1000}`, status)
+	}
+	proto := func(way, ts string) string {
+		return fmt.Sprintf(`proto {"ts":"2026-01-02T03:04:%sZ","req_id":"a","direction":%q,"method":"m"}`, ts, way)
+	}
+	ahead := []ClockDiffer{{Source: "proto", Against: "access", By: 5 * time.Second}}
+	behind := []ClockDiffer{{Source: "proto", Against: "access", By: -500 * time.Millisecond}}
+	for _, c := range []struct {
+		name  string
+		lines []string
+		want  []ClockDiffer
+	}{
+		{"within", []string{access(200), proto("send", "01.000"), proto("recv", "01.990")}, nil},
+		{"as logs are late", []string{access(200), proto("send", "00.950"), proto("recv", "02.090")}, nil},
+		{"ahead", []string{access(200), proto("send", "06.100"), proto("recv", "07.000")}, ahead},
+		{"behind", []string{access(200), proto("send", "00.500"), proto("recv", "01.300")}, behind},
+		{"longer than the request: no clock explains it", []string{access(200), proto("send", "01.500"), proto("recv", "07.000")}, nil},
+		{"after the client was gone", []string{access(499), proto("send", "06.100"), proto("recv", "07.000")}, nil},
+		{"no messages", []string{access(200), `usage {"ts":"2026-01-02T03:05:00Z","req_id":"a"}`}, nil},
+	} {
+		if diff := cmp.Diff(c.want, stitched(t, "a", c.lines...).Facts().Clocks); diff != "" {
+			t.Errorf("%s: %s", c.name, diff)
+		}
+	}
+}
+
+func TestTheAnswerIsWhatHasAStatus(t *testing.T) {
+	f := stitched(
+		t, "a",
+		`usage {"ts":"2026-01-02T03:04:03Z","req_id":"a","latency_ms":5000}`,
+		`access {"ts":"2026-01-02T03:04:02Z","req_id":"a","status":200,"latency_ms":1000}`,
+	).Facts()
+	if f.Answer != "access" || f.Reported != time.Second {
+		t.Errorf("%+v", f)
 	}
 }
 

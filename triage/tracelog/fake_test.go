@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +25,11 @@ func testRoles(source string) *Roles {
 	return r
 }
 
+// testSource is a source of those logs.
+func testSource(name string) *Source {
+	return &Source{Name: name, Keys: []string{"req_id"}, Links: []string{"retry_of", "trace_id"}, Roles: *testRoles(name)}
+}
+
 // rec makes the record of a line: its source stands before its JSON, perhaps
 // with a file, as in `proto@proto.ndjson.1 {"ts":…}`. The offset is the line's
 // number.
@@ -33,13 +37,13 @@ func rec(t *testing.T, offset int, line string) Record {
 	t.Helper()
 	where, raw, _ := strings.Cut(line, " ")
 	source, file, _ := strings.Cut(where, "@")
-	s := Source{Name: source, Keys: []string{"req_id"}, Links: []string{"retry_of", "trace_id"}, Roles: *testRoles(source)}
 	fields, err := parseObject([]byte(raw))
 	if err != nil {
 		t.Fatalf("%s: %v", raw, err)
 	}
+	s := testSource(source)
 	r := Record{
-		Source: source, File: cmp.Or(file, source+".ndjson"), Offset: int64(offset), ID: s.own(fields),
+		Source: source, File: cmp.Or(file, source+".ndjson"), Offset: int64(offset),
 		Fields: fields, Raw: []byte(raw), Roles: &s.Roles,
 	}
 	r.Time, _ = fieldTime(fields, s.Roles.Time)
@@ -72,19 +76,9 @@ func (h *fakeHome) Find(ctx context.Context, q Query) (*Found, error) {
 		h.ask(ctx, q)
 	}
 	found := &Found{Coverage: Coverage{Parts: []Part{h.part}, Complete: h.part.Complete}}
-	for _, r := range h.lines {
-		r.Links = nil
-		hit := false
-		for _, name := range []string{"req_id", "retry_of", "trace_id"} {
-			switch v := text(r.Fields[name]); {
-			case v == "":
-			case v == q.ID:
-				hit = true
-			case !slices.Contains(r.Links, v):
-				r.Links = append(r.Links, v)
-			}
-		}
-		if hit {
+	for _, line := range h.lines {
+		if r, _, ok := testSource(line.Source).read(line.Raw, q.ID); ok {
+			r.File, r.Offset = line.File, line.Offset
 			found.Records = append(found.Records, r)
 		}
 	}

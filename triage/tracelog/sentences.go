@@ -14,9 +14,6 @@ import (
 // shortened and holds no control characters.
 func (f *Facts) Sentences() []string {
 	all := []string{f.Headline()}
-	if f.Records == 0 {
-		return all
-	}
 	add := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	if f.Reported > 0 && f.Total > f.Reported+clockTolerance {
 		add("Its records span %s, more than the %s that %s reports.", inWords(f.Total), inWords(f.Reported), shown(f.Answer))
@@ -65,8 +62,11 @@ const mostPhasesSaid = 8
 // Headline is the most important of the facts in one sentence.
 func (f *Facts) Headline() string {
 	id := shownID(f.ID)
-	if f.Records == 0 {
+	switch {
+	case f.Records == 0 && f.Others == 0:
 		return "Nothing was found of " + id
+	case f.Records == 0:
+		return fmt.Sprintf("Nothing was found of %s itself, only of requests that are linked with it (%s)", id, counted(f.Others, "record"))
 	}
 	parts := []string{id + " " + f.ended()}
 	if f.gapInHeadline() {

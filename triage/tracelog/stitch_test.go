@@ -190,6 +190,44 @@ func TestPartialTraces(t *testing.T) {
 	}
 }
 
+func TestAPartialTraceStaysWhatItWas(t *testing.T) {
+	var partial *Trace
+	h := newFake(t, "proto")
+	h.ask = func(_ context.Context, q Query) {
+		r, _, _ := testSource("proto").read([]byte(`{"req_id":"a"}`), "a")
+		found := &Found{Records: []Record{r}, Coverage: Coverage{Parts: []Part{h.part}}}
+		q.Partial(found)
+		found.Records[0].Source, found.Coverage.Parts[0].Note = "changed", "changed"
+		copy(r.Raw, "the home's buffer, used anew")
+	}
+	_, err := Stitch(t.Context(), []Home{h}, Query{ID: "a"}, StitchOptions{Partial: func(p *Trace) { partial = p }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := partial.Records[0]
+	if r.Source != "proto" || string(r.Raw) != `{"req_id":"a"}` || partial.Coverage.Parts[0].Note != "" {
+		t.Errorf("%+v %s %+v", r, r.Raw, partial.Coverage)
+	}
+}
+
+func TestAWindowIsAllThatContextNeeds(t *testing.T) {
+	h := fakeEngine{newFake(t, "engine", `engine {"ts":"2026-01-02T03:04:01Z","worker":"w1","event":"worker_exited"}`)}
+	h.part.How, h.part.Complete = HowWindow, false
+	access := newFake(t, "access", `access {"ts":"2026-01-02T03:04:01Z","req_id":"a","worker":"w1"}`)
+	s := &stitcher{homes: []Home{access, h}, query: Query{ID: "a"}}
+	s.askAll(t.Context(), []ask{{id: "a"}})
+	s.answers = s.answers[:1] // the engine's log has no key to search
+	s.askAround(t.Context())
+	if got := s.trace(); !got.Complete() || !got.Coverage.Parts[1].Complete || len(got.Records) != 2 {
+		t.Errorf("%+v", got)
+	}
+	h.err = errors.New("read engine.ndjson: permission denied")
+	s.askAround(t.Context())
+	if got := s.trace(); got.Complete() {
+		t.Error("complete, though the worker's events could not be read")
+	}
+}
+
 func TestWorkersEventsAreContext(t *testing.T) {
 	trace := stitched(
 		t, "a",

@@ -53,11 +53,11 @@ func (a *App) complete(ctx context.Context, call *exchange) (status int, body an
 		if end == workerExited && wait(ctx, resendAfter) {
 			continue
 		}
-		switch {
-		case end == streamed:
+		switch end {
+		case streamed:
 			a.message(call, protoLine{Direction: "recv", Method: "turn/completed", Chunks: chunks, Seq: chunksPerTurn + 1})
 			return http.StatusOK, map[string]any{"id": call.id, "object": "chat.completion", "model": "codex-sim", "chunks": chunks}
-		case end == backendFailed:
+		case backendFailed:
 			a.message(call, protoLine{Direction: "recv", Method: "error", Error: "backend: upstream connection reset"})
 			return http.StatusBadGateway, a.fail(call, reasonBackend, "the backend reset the connection")
 		default:
