@@ -387,6 +387,12 @@ func (s *summary) takeTime(text []byte, at int, c *clock) {
 }
 
 func (s *summary) takeNumber(text []byte, at int, roles role) {
+	if roles&roleDuration == 0 && likelyStatus(text[at:]) {
+		if text[at] >= '5' {
+			s.flags |= flagFailing
+		}
+		return
+	}
 	number, ok := plainDecimal(text[at:])
 	if !ok {
 		value, is := scalar(text, at)
@@ -403,6 +409,11 @@ func (s *summary) takeNumber(text []byte, at int, roles role) {
 	if ok && roles&roleStatus != 0 && number >= 500 {
 		s.flags |= flagFailing
 	}
+}
+
+// likelyStatus says whether text begins with a number of three digits.
+func likelyStatus(text []byte) bool {
+	return len(text) > 3 && isDigit(text[0]) && isDigit(text[1]) && isDigit(text[2]) && (text[3] == ',' || text[3] == '}')
 }
 
 // says tells whether a value is anything but null, false, "" and [].

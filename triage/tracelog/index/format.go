@@ -83,9 +83,9 @@ func checksum(salt uint32, b []byte) uint32 {
 	return crc32.Update(salt, crc32.MakeTable(crc32.Castagnoli), b)
 }
 
-// salt begins the checksums of a segment's pieces, so that those of another
+// newSalt begins the checksums of a segment's pieces, so that those of another
 // segment, copied over this one's, do not pass for its own.
-func (h *header) salt() uint32 {
+func (h *header) newSalt() uint32 {
 	crc := checksum(0, h.Spec[:])
 	crc = checksum(crc, h.Head[:])
 	crc = checksum(crc, h.Tail[:])
@@ -159,7 +159,7 @@ func encodeSegment(h header, entries []entry, blocks []block) []byte {
 		ends[i+1] += ends[i]
 	}
 
-	salt := h.salt()
+	salt := h.newSalt()
 	begin, number := uint32(0), uint32(0)
 	buckets := file[headerSize:]
 	for page := range slices.Chunk(ends, bucketsInPage) {

@@ -28,8 +28,9 @@ type Options struct {
 	// MinAppend is how much must have been appended to a log for an update to
 	// index it, in bytes; less is left to be scanned.
 	MinAppend int64
-	// MaxOpen is how many index files are kept open; 0 means 512. Those beyond
-	// are opened for each read.
+	// MaxOpen is how many index files are kept open, with up to 66 KB of each in
+	// memory; 0 means 256, which is 16 GB of logs. Those beyond are opened for
+	// each read.
 	MaxOpen int
 	// MaxSegment is how much of a log one index file covers, in bytes; 0, and
 	// more than the constant of that name, means the constant.
@@ -39,7 +40,7 @@ type Options struct {
 	Buffer int
 }
 
-const defaultMaxOpen = 512
+const defaultMaxOpen = 256
 
 // Index is a directory of indexes of logs. Many processes may read it, one at a
 // time updates it. It may be used by several goroutines at once.

@@ -18,14 +18,14 @@ func plainDecimal(text []byte) (float64, bool) {
 	point := -1
 	i := 0
 	for ; i <= 15; i++ {
-		c := text[i]
-		if isDigit(c) {
+		if c := text[i]; isDigit(c) {
 			mantissa = mantissa*10 + uint64(c-'0')
-		} else if c == '.' && point < 0 {
-			point = i
-		} else {
+			continue
+		}
+		if text[i] != '.' || point >= 0 {
 			break
 		}
+		point = i
 	}
 	switch c := text[i]; {
 	case i == 0 || i > 15 || i == point+1 || c == '.' || c == '-' || c == '+' || c|' ' == 'e' || isDigit(c):

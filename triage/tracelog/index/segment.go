@@ -18,6 +18,7 @@ import (
 type segment struct {
 	header
 	path string
+	salt uint32 // of its checksums
 	file io.ReaderAt // an *os.File, or a reopener where too many files are open
 	info os.FileInfo // of the file when it was opened
 
@@ -26,6 +27,10 @@ type segment struct {
 	bad atomic.Pointer[error]
 	// verified says that an update has read all of it; only updates look at it.
 	verified bool
+	// directory are all pages, once a second lookup has come: the first one of a
+	// process that ends with it reads its page alone.
+	directory atomic.Pointer[[]byte]
+	looked    atomic.Bool
 	holders  int // lists that have it; guarded by its log's mutex
 }
 
@@ -99,6 +104,7 @@ func (s *segment) readHeader(spec digest) error {
 	case s.info.Size() != s.size():
 		return s.damaged("it has %d bytes and should have %d", s.info.Size(), s.size())
 	}
+	s.salt = s.newSalt()
 	return nil
 }
 
@@ -117,17 +123,17 @@ type room struct{ page, bucket []byte }
 
 // bucket reads a bucket's bytes.
 func (s *segment) bucket(number int, r *room) ([]byte, error) {
-	r.page = slices.Grow(r.page[:0], pageSize)[:pageSize]
-	if err := s.pread(r.page, s.pagesAt()+int64(number/bucketsInPage)*pageSize); err != nil {
+	page, err := s.page(number/bucketsInPage, r)
+	if err != nil {
 		return nil, err
 	}
-	if checksum(s.salt()+uint32(number/bucketsInPage), r.page[:pageSize-4]) != binary.LittleEndian.Uint32(r.page[pageSize-4:]) {
+	if checksum(s.salt+uint32(number/bucketsInPage), page[:pageSize-4]) != binary.LittleEndian.Uint32(page[pageSize-4:]) {
 		return nil, s.damaged("its directory is damaged")
 	}
 	// The end of one bucket is the begin of the next.
 	at := number % bucketsInPage * 8
-	begin := binary.LittleEndian.Uint32(r.page[max(0, at-4):])
-	end, want := binary.LittleEndian.Uint32(r.page[at+4:]), binary.LittleEndian.Uint32(r.page[at+8:])
+	begin := binary.LittleEndian.Uint32(page[max(0, at-4):])
+	end, want := binary.LittleEndian.Uint32(page[at+4:]), binary.LittleEndian.Uint32(page[at+8:])
 	if begin > end || end > s.Entries {
 		return nil, s.damaged("its directory makes no sense")
 	}
@@ -136,10 +142,27 @@ func (s *segment) bucket(number int, r *room) ([]byte, error) {
 	if err := s.pread(r.bucket, headerSize+int64(begin)*int64(s.width())); err != nil {
 		return nil, err
 	}
-	if checksum(s.salt(), r.bucket) != want {
+	if checksum(s.salt, r.bucket) != want {
 		return nil, s.damaged("its entries are damaged")
 	}
 	return r.bucket, nil
+}
+
+// page gives a page of the directory, not checked yet.
+func (s *segment) page(number int, r *room) ([]byte, error) {
+	if directory := s.directory.Load(); directory != nil {
+		return (*directory)[number*pageSize:][:pageSize], nil
+	}
+	if _, kept := s.file.(*os.File); kept && s.looked.Swap(true) {
+		directory := make([]byte, s.pages()*pageSize)
+		if err := s.pread(directory, s.pagesAt()); err != nil {
+			return nil, err
+		}
+		s.directory.Store(&directory)
+		return directory[number*pageSize:][:pageSize], nil
+	}
+	r.page = slices.Grow(r.page[:0], pageSize)[:pageSize]
+	return r.page, s.pread(r.page, s.pagesAt()+int64(number)*pageSize)
 }
 
 // find appends the granules, in ascending order and counted from the log's
@@ -181,7 +204,7 @@ func (s *segment) buckets(each func(number int, bucket []byte)) error {
 	if err := s.pread(file, 0); err != nil {
 		return err
 	}
-	whole := &segment{header: s.header, path: s.path, file: bytes.NewReader(file)}
+	whole := &segment{header: s.header, path: s.path, salt: s.salt, file: bytes.NewReader(file)}
 	var r room
 	for number := range 1 << s.BucketBits {
 		bucket, err := whole.bucket(number, &r)
@@ -210,7 +233,7 @@ func (s *segment) readBlocks(blocks []block) ([]block, error) {
 	if err := s.pread(b, s.blocksAt()); err != nil {
 		return blocks, err
 	}
-	if checksum(s.salt(), b) != s.BlocksCRC {
+	if checksum(s.salt, b) != s.BlocksCRC {
 		return blocks, s.damaged("its summaries are damaged")
 	}
 	at := s.From

@@ -85,7 +85,7 @@ func (u *updater) run(ctx context.Context) error {
 	}
 	end := int64(0)
 	for _, s := range list.cover {
-		if end, err = u.fill(ctx, end, s.From); err != nil {
+		if _, err := u.fill(ctx, end, s.From); err != nil {
 			return err
 		}
 		end = s.To
