@@ -30,6 +30,8 @@ import (
 	"triagebot/triage/receive"
 	"triagebot/triage/runner"
 	"triagebot/triage/store"
+	"triagebot/triage/tracelog"
+	"triagebot/triage/tracelog/index"
 )
 
 // app is the running program.
@@ -51,6 +53,7 @@ type app struct {
 	committer  *receive.GroupCommitter
 	correlator *incident.Correlator
 	jobs       *store.Jobs
+	traceIndex *index.Index // nil for none
 	channels
 }
 
@@ -67,7 +70,7 @@ func newApp(ctx context.Context, configFile string, cfg *config.Config, log *log
 		registry: prometheus.NewRegistry(), live: &live{}, redactor: evidence.NewRedactor(),
 	}
 	a.registerMetrics()
-	for _, open := range []func(context.Context) error{a.openStore, a.openEvidence, a.openLive, a.openChannels, a.wire, a.listen} {
+	for _, open := range []func(context.Context) error{a.openStore, a.openEvidence, a.openTraceIndex, a.openLive, a.openChannels, a.wire, a.listen} {
 		if err := open(ctx); err != nil {
 			return nil, errors.Join(err, a.close())
 		}
@@ -123,6 +126,11 @@ func (a *app) openEvidence(ctx context.Context) (err error) {
 	}
 	a.signer = &evidence.Signer{BaseURL: a.cfg.Server.ExternalURL, TTL: time.Duration(a.cfg.Server.EvidenceLinkTTL)}
 	a.signer.Key, err = base64.StdEncoding.DecodeString(key)
+	return err
+}
+
+func (a *app) openTraceIndex(context.Context) (err error) {
+	a.traceIndex, err = openTraceIndex(&a.cfg.Traces)
 	return err
 }
 
@@ -227,6 +235,13 @@ func (a *app) run(ctx context.Context) error {
 	parts.Go(func() error { return incident.NewPoller(a.correlator, listers).Run(partsCtx, every) })
 	parts.Go(func() error { return a.jobs.Run(partsCtx, jobGrace) })
 	parts.Go(func() error { return a.outbox.Run(partsCtx) })
+	if a.traceIndex != nil {
+		indexer := tracelog.NewIndexer(tracelog.IndexerOptions{
+			Index: a.traceIndex, Files: func() *tracelog.Files { return a.live.get().traceLogs },
+			Every: time.Duration(a.cfg.Traces.Index.Every), Log: a.log, Registerer: a.registry,
+		})
+		parts.Go(func() error { return indexer.Run(partsCtx) })
+	}
 	if a.local != nil {
 		parts.Go(func() error { return a.local.run(partsCtx) })
 	} else {
@@ -258,6 +273,9 @@ func (a *app) close() error {
 	errs = append(errs, a.closeChannels())
 	if a.bundles != nil {
 		errs = append(errs, a.bundles.Close())
+	}
+	if a.traceIndex != nil {
+		errs = append(errs, a.traceIndex.Close())
 	}
 	if a.db != nil {
 		errs = append(errs, a.db.Close())

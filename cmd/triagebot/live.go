@@ -22,6 +22,7 @@ import (
 	"triagebot/triage/receive"
 	"triagebot/triage/runner"
 	"triagebot/triage/step"
+	"triagebot/triage/tracelog"
 )
 
 // live holds the configuration that is in force.
@@ -36,10 +37,15 @@ type settings struct {
 	playbooks   *playbook.Set
 	fallback    *playbook.Playbook
 	services    map[string]string
+	traceLogs   *tracelog.Files
 }
 
 // mainDatasource is the name of the Prometheus that queries ask by default.
 const mainDatasource = "prometheus"
+
+// lookupWorkers bounds the processors that a lookup in local logs takes: what
+// comes in meanwhile must be acknowledged in time.
+const lookupWorkers = 1
 
 // load makes settings of a configuration. What is wrong with the playbooks is
 // in the error, all of it.
@@ -49,6 +55,13 @@ func (a *app) load(cfg *config.Config) (*settings, error) {
 		return nil, err
 	}
 	s := &settings{cfg: cfg, credentials: credentials(cfg.Server.Auth), services: map[string]string{}}
+	s.traceLogs = traceLogs(&cfg.Traces, a.traceIndex, lookupWorkers)
+	if deps.Traces, err = traceBackends(&cfg.Traces); err != nil {
+		return nil, err
+	}
+	if len(cfg.Traces.Logs) > 0 {
+		deps.Traces = append(deps.Traces, s.traceLogs)
+	}
 	for name, service := range deps.Services {
 		s.services[name] = service.URL
 	}
@@ -156,6 +169,7 @@ func needsRestart(was, is *config.Config) (sections []string) {
 		{"alertmanagers", was.Alertmanagers, is.Alertmanagers},
 		{"slack", was.Slack, is.Slack},
 		{"webhooks", was.Webhooks, is.Webhooks},
+		{"traces.index", was.Traces.Index, is.Traces.Index},
 	} {
 		if !reflect.DeepEqual(s.was, s.is) {
 			sections = append(sections, s.name)

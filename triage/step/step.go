@@ -9,6 +9,7 @@ import (
 
 	"triagebot/triage/playbook"
 	"triagebot/triage/promapi"
+	"triagebot/triage/tracelog"
 )
 
 // Deps are what the kinds work with.
@@ -20,6 +21,9 @@ type Deps struct {
 	DefaultDatasource string
 	// Services are the services that captures may ask with credentials, by name.
 	Services map[string]Service
+	// Traces are where requests are looked up; none at all is allowed, and then a
+	// step that needs them says so when it runs.
+	Traces []tracelog.Home
 	// HTTP asks whatever belongs to no service; nil means http.DefaultClient.
 	HTTP *http.Client
 	// Now is the clock; nil means time.Now.
