@@ -4,7 +4,6 @@
 package backend
 
 import (
-	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -77,17 +76,4 @@ func replay(t *testing.T, kind, name string) string {
 		}
 	})
 	return server.URL
-}
-
-// indented is JSON as a file that people compare.
-func indented(t *testing.T, v any) []byte {
-	t.Helper()
-	var text bytes.Buffer
-	enc := json.NewEncoder(&text)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", " ")
-	if err := enc.Encode(v); err != nil {
-		t.Fatal(err)
-	}
-	return text.Bytes()
 }

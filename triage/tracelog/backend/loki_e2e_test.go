@@ -258,3 +258,16 @@ func withoutStats(body []byte) json.RawMessage {
 	}
 	return body
 }
+
+// indented is JSON as a file that people compare.
+func indented(t *testing.T, v any) []byte {
+	t.Helper()
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", " ")
+	if err := enc.Encode(v); err != nil {
+		t.Fatal(err)
+	}
+	return text.Bytes()
+}

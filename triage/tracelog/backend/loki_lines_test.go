@@ -87,12 +87,12 @@ func lokiLines() []logLine {
 	// Requests to pick from.
 	for i := range 30 {
 		status, why, tool := 200, "", "false"
-		switch {
-		case i%10 == 3:
+		switch i % 10 {
+		case 3:
 			status = 503
-		case i%10 == 4:
+		case 4:
 			why = `"error":"stream cut",`
-		case i%10 == 5:
+		case 5:
 			tool = "true"
 		}
 		after := 10*time.Minute + time.Duration(i)*time.Second
