@@ -72,7 +72,7 @@ func (l *Loki) Find(ctx context.Context, q tracelog.Query) (*tracelog.Found, err
 
 // Pick gives requests worth looking at.
 func (l *Loki) Pick(ctx context.Context, p tracelog.Pick) (*tracelog.Picked, error) {
-	return l.pickLines(ctx, p, picking{longest: lokiLongest, ask: func(ctx context.Context, w window, c condition, g *gathering) (sample, error) {
+	return l.pickLines(ctx, p, picking{longest: lokiLongest, latest: true, ask: func(ctx context.Context, w window, c condition, g *gathering) (sample, error) {
 		entries, err := l.queryRange(ctx, lokiQuery{l.pickQuery(c), w, c.candidates, backward}, g)
 		s := sample{cut: len(entries) >= c.candidates}
 		for _, e := range entries {
