@@ -68,6 +68,13 @@ func (tx *Tx) BeginRun(ctx context.Context, id int64, playbookHash string, steps
 	return n == 1, err
 }
 
+// ReplacePlaybook gives a run that is not over another playbook than the one it
+// was started with; false when that was done before.
+func (tx *Tx) ReplacePlaybook(ctx context.Context, id int64, was, is string) (bool, error) {
+	n, err := tx.execCount(ctx, `UPDATE runs SET playbook = $3 WHERE id = $1 AND playbook = $2 AND state IN ('pending', 'running')`, id, was, is)
+	return n == 1, err
+}
+
 // EndRun marks a run as over; false when it was over already.
 func (tx *Tx) EndRun(ctx context.Context, id int64, state triage.RunState, cause string, at time.Time) (bool, error) {
 	n, err := tx.execCount(ctx, `UPDATE runs SET state = $2, error = $3, finished_at = $4 WHERE id = $1 AND state IN ('pending', 'running')`,
