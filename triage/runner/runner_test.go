@@ -93,6 +93,7 @@ var start = time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)
 // world is a runner with one playbook, on a database with one incident.
 type world struct {
 	t       *testing.T
+	where   store.Options
 	db      *store.DB
 	r       *runner.Runner
 	probe   *probe
@@ -119,7 +120,7 @@ func each(t *testing.T, source string, test func(w *world)) {
 		w := &world{t: t, replies: runner.RepliesAll, bundles: &bundles{}, now: func() time.Time { return start }}
 		w.probe = &probe{do: map[string]func(context.Context, int) (*playbook.Outcome, error){}, tries: map[string]int{}}
 		where.Now = func() time.Time { return w.now() }
-		w.db = storetest.Open(t, where)
+		w.where, w.db = where, storetest.Open(t, where)
 		set, err := playbook.Load([]playbook.File{{Name: "test.yaml", Data: []byte(source)}}, playbook.LoadOptions{Kinds: []playbook.Kind{w.probe}})
 		if err != nil {
 			t.Fatal(err)

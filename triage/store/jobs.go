@@ -188,7 +188,8 @@ func (j *Jobs) Run(ctx context.Context, grace time.Duration) error {
 	}
 }
 
-// beat says that this replica lives, and makes the jobs of dead ones available.
+// beat says that this replica lives, and makes the jobs of dead ones, and the
+// bundles that they were publishing, available.
 func (j *Jobs) beat(ctx context.Context) error {
 	return j.db.Tx(ctx, func(tx *Tx) error {
 		now := j.db.now()
@@ -205,6 +206,9 @@ func (j *Jobs) beat(ctx context.Context) error {
 			err = tx.exec(ctx, dead, micros(now.Add(-replicaDead)))
 		}
 		if err != nil {
+			return err
+		}
+		if err := tx.freeBundles(ctx); err != nil {
 			return err
 		}
 		n, err := tx.rescue(ctx)
