@@ -15,10 +15,10 @@ import (
 	"triagebot/triage/step"
 )
 
-// kinds are the real step kinds, asking the lab's Prometheus over HTTP.
-func kinds(t *testing.T, lab *Lab) []playbook.Kind {
+// kinds are the real step kinds, asking a Prometheus over HTTP.
+func kinds(t *testing.T, prometheusURL string) []playbook.Kind {
 	t.Helper()
-	client, err := promapi.New(promapi.Options{Name: "demo", URL: lab.PrometheusURL()})
+	client, err := promapi.New(promapi.Options{Name: "demo", URL: prometheusURL})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func shipped(t *testing.T, kinds []playbook.Kind) *playbook.Set {
 func verdicts(ctx context.Context, t *testing.T, lab *Lab, firing template.Data) map[string]string {
 	t.Helper()
 	alert := firing.Alerts[0]
-	p := shipped(t, kinds(t, lab)).Match(triage.Labels(alert.Labels))
+	p := shipped(t, kinds(t, lab.PrometheusURL())).Match(triage.Labels(alert.Labels))
 	if p == nil {
 		t.Fatalf("no playbook for %v", alert.Labels)
 	}

@@ -112,7 +112,7 @@ func (s *Step) Judge(row OutcomeRow, d *Data) (triage.Verdict, error) {
 	if s.Abnormal != nil {
 		abnormal, err := s.Abnormal.Eval(row.Vars, d)
 		if err != nil {
-			return triage.VerdictUnknown, err
+			return triage.VerdictUnknown, row.explain(err)
 		}
 		if abnormal {
 			return triage.VerdictAbnormal, nil
@@ -121,13 +121,21 @@ func (s *Step) Judge(row OutcomeRow, d *Data) (triage.Verdict, error) {
 	if s.Expect != nil {
 		fine, err := s.Expect.Eval(row.Vars, d)
 		if err != nil {
-			return triage.VerdictUnknown, err
+			return triage.VerdictUnknown, row.explain(err)
 		}
 		if !fine {
 			return triage.VerdictAbnormal, nil
 		}
 	}
 	return triage.VerdictNormal, nil
+}
+
+// explain puts why variables are absent before what could not be decided for it.
+func (r OutcomeRow) explain(err error) error {
+	if r.Missing == "" {
+		return err
+	}
+	return fmt.Errorf("%s: %w", r.Missing, err)
 }
 
 // Set is all playbooks that were loaded together.
