@@ -7,7 +7,6 @@ package e2e
 import (
 	"fmt"
 	"io/fs"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -73,14 +72,22 @@ func (w *world) configure(t *testing.T, poll time.Duration) {
 // startBot starts triagebot and waits until it takes notifications.
 func (w *world) startBot(t *testing.T) *process {
 	t.Helper()
-	bot := start(t, w.botDir(), "triagebot", os.Getenv(binaryEnv), "serve", "--config.file=triagebot.yaml")
+	path, err := binary.Path()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bot := start(t, w.botDir(), "triagebot", path, "serve", "--config.file=triagebot.yaml")
 	bot.answers(t, w.botURL()+"/-/ready")
 	return bot
 }
 
 // triagebot runs a subcommand to its end.
 func (w *world) triagebot(args ...string) (string, error) {
-	cmd := exec.Command(os.Getenv(binaryEnv), args...)
+	path, err := binary.Path()
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.Command(path, args...)
 	cmd.Dir = w.botDir()
 	out, err := cmd.CombinedOutput()
 	return string(out), err
