@@ -6,7 +6,6 @@ package e2e
 
 import (
 	"fmt"
-	"io/fs"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -51,16 +50,12 @@ func (w *world) configure(t *testing.T, poll time.Duration) {
 		writeFile(t, dir, "postgres-url", w.where.PostgresURL)
 		storage = "postgres: {url_file: postgres-url}"
 	}
-	names, err := fs.Glob(playbooks.Files, "*.yaml")
+	shipped, err := playbooks.All()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range names {
-		text, err := playbooks.Files.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		writeFile(t, filepath.Join(dir, "playbooks"), name, string(text))
+	for _, f := range shipped {
+		writeFile(t, filepath.Join(dir, "playbooks"), f.Name, string(f.Data))
 	}
 	file := writeFile(t, dir, "triagebot.yaml", fmt.Sprintf(botConfig, w.botAddress, storage,
 		w.alertmanagerURL, poll, w.promURL, w.app.URL(), w.slackURL, channelName))
