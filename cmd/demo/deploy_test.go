@@ -40,7 +40,7 @@ func TestARecentDeployIsToldFromAShortHistory(t *testing.T) {
 	}{
 		{"no deploy", map[time.Duration]string{time.Hour: "1.0", 0: "1.0"}, map[string]triage.Verdict{"1.0": triage.VerdictNormal}, ""},
 		{"a deploy", map[time.Duration]string{time.Hour: "1.0", 0: "1.1"}, map[string]triage.Verdict{"1.1": triage.VerdictAbnormal}, ""},
-		{"no history", map[time.Duration]string{10 * time.Minute: "1.0", 0: "1.0"}, map[string]triage.Verdict{"1.0": triage.VerdictUnknown}, "no baseline (history is shorter than 1h"},
+		{"no history", map[time.Duration]string{10 * time.Minute: "1.0", 0: "1.0"}, map[string]triage.Verdict{"1.0": triage.VerdictUnknown}, `no baseline (history is shorter than 1h, or nothing was scraped then), so "is_new" cannot be decided`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			target := httptest.NewServer(http.NotFoundHandler())

@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	"io/fs"
 	"testing"
 	"time"
 
@@ -32,17 +31,9 @@ func kinds(t *testing.T, prometheusURL string) []playbook.Kind {
 // shipped are the shipped playbooks, loaded with kinds.
 func shipped(t *testing.T, kinds []playbook.Kind) *playbook.Set {
 	t.Helper()
-	names, err := fs.Glob(playbooks.Files, "*.yaml")
+	files, err := playbooks.All()
 	if err != nil {
 		t.Fatal(err)
-	}
-	var files []playbook.File
-	for _, name := range names {
-		data, err := playbooks.Files.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, playbook.File{Name: name, Data: data})
 	}
 	set, err := playbook.Load(files, playbook.LoadOptions{Kinds: kinds, Services: []string{"app"}})
 	if err != nil {

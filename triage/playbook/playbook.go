@@ -1,6 +1,7 @@
 package playbook
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -130,12 +131,13 @@ func (s *Step) Judge(row OutcomeRow, d *Data) (triage.Verdict, error) {
 	return triage.VerdictNormal, nil
 }
 
-// explain puts why variables are absent before what could not be decided for it.
+// explain says why values are missing, where the row knows.
 func (r OutcomeRow) explain(err error) error {
-	if r.Missing == "" {
+	var lacks *undecided
+	if r.Missing == "" || !errors.As(err, &lacks) {
 		return err
 	}
-	return fmt.Errorf("%s: %w", r.Missing, err)
+	return &undecided{missing: r.Missing, source: lacks.source}
 }
 
 // Set is all playbooks that were loaded together.
