@@ -52,8 +52,18 @@ type Outcome struct {
 	NoData string
 	// NoDataVerdict is the verdict when Rows is empty; "" means unknown.
 	NoDataVerdict triage.Verdict
+	// Partial says that what was found is not all there is, so that what is
+	// wrong may be in what is missing: unless a row is abnormal as it stands, the
+	// verdict is unknown, and Headline is said. Variables that nothing is known of
+	// are then left out of the rows.
+	Partial bool
 	// Headline is said when the step has no `finding` template.
-	Headline  string
+	Headline string
+	// NextStep is what a person can do about a finding that is not normal, when
+	// the step has no `next_step` template.
+	NextStep string
+	// Details are shown beneath the headline and not judged.
+	Details   []triage.Row
 	Artifacts []Artifact
 	Links     []triage.Link
 }

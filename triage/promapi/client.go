@@ -1,4 +1,4 @@
-// The client: its options, its two questions, and one exchange with Prometheus.
+// The client: its options, its questions, and one exchange with Prometheus.
 
 package promapi
 
@@ -62,9 +62,10 @@ type Client struct {
 	metrics  metrics
 	log      logrus.FieldLogger
 
-	flights flightGroup
-	ctx     context.Context // ends with Close; parent of every query
-	stop    context.CancelFunc
+	values    flightGroup[*Result]
+	exemplars flightGroup[[]Exemplar]
+	ctx       context.Context // ends with Close; parent of every query
+	stop      context.CancelFunc
 }
 
 // New makes a client. It sends nothing.
@@ -128,7 +129,8 @@ func (c *Client) Name() string { return c.name }
 // Queries asked later fail.
 func (c *Client) Close() {
 	c.stop()
-	c.flights.close()
+	c.values.close()
+	c.exemplars.close()
 	c.http.CloseIdleConnections()
 }
 
@@ -138,7 +140,7 @@ func (c *Client) Close() {
 func (c *Client) Query(ctx context.Context, expr string, at time.Time) (*Result, error) {
 	at = at.Truncate(time.Millisecond)
 	key := "instant " + millis(at) + " " + expr
-	return c.shared(ctx, key, func(ctx context.Context) (*Result, error) {
+	return shared(ctx, c, &c.values, key, func(ctx context.Context) (*Result, error) {
 		value, warnings, _, err := c.api.Query(ctx, expr, at, promv1.WithTimeout(c.serverTimeout()))
 		return c.result(value, warnings, err)
 	})
@@ -151,7 +153,7 @@ func (c *Client) Query(ctx context.Context, expr string, at time.Time) (*Result,
 func (c *Client) QueryRange(ctx context.Context, expr string, from, to time.Time, step time.Duration) (*Result, error) {
 	r := promv1.Range{Start: from.Truncate(time.Millisecond), End: to.Truncate(time.Millisecond), Step: step}
 	key := "range " + millis(r.Start) + " " + millis(r.End) + " " + step.String() + " " + expr
-	return c.shared(ctx, key, func(ctx context.Context) (*Result, error) {
+	return shared(ctx, c, &c.values, key, func(ctx context.Context) (*Result, error) {
 		value, warnings, _, err := c.api.QueryRange(ctx, expr, r, promv1.WithTimeout(c.serverTimeout()))
 		return c.result(value, warnings, err)
 	})
@@ -173,18 +175,18 @@ func (c *Client) result(value model.Value, warnings promv1.Warnings, err error) 
 }
 
 // shared joins the flight of an identical query or starts one.
-func (c *Client) shared(ctx context.Context, key string, ask func(context.Context) (*Result, error)) (*Result, error) {
+func shared[R any](ctx context.Context, c *Client, flights *flightGroup[R], key string, ask func(context.Context) (R, error)) (none R, err error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return none, err
 	}
-	f, fly, ok := c.flights.join(c.ctx, key)
+	f, fly, ok := flights.join(c.ctx, key)
 	switch {
 	case !ok:
-		return nil, c.errorf(ReasonUnavailable, errClosed, "is no longer asked: its configuration was replaced or triagebot stops")
+		return none, c.errorf(ReasonUnavailable, errClosed, "is no longer asked: its configuration was replaced or triagebot stops")
 	case fly:
 		go func() {
-			result, err := c.exchange(f.ctx, ask)
-			c.flights.land(f, result, err)
+			result, err := exchange(f.ctx, c, ask)
+			flights.land(f, result, err)
 		}()
 	default:
 		c.metrics.shared.Inc()
@@ -193,18 +195,18 @@ func (c *Client) shared(ctx context.Context, key string, ask func(context.Contex
 	case <-f.done:
 		return f.result, f.err
 	case <-ctx.Done():
-		c.flights.leave(f)
-		return nil, ctx.Err()
+		flights.leave(f)
+		return none, ctx.Err()
 	}
 }
 
 // exchange waits for its turn, asks, and accounts for the answer.
-func (c *Client) exchange(ctx context.Context, ask func(context.Context) (*Result, error)) (*Result, error) {
+func exchange[R any](ctx context.Context, c *Client, ask func(context.Context) (R, error)) (none R, err error) {
 	select {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
 	case <-ctx.Done():
-		return nil, c.classify(ctx.Err())
+		return none, c.classify(ctx.Err())
 	}
 	c.metrics.inFlight.Inc()
 	defer c.metrics.inFlight.Dec()

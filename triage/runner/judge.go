@@ -37,10 +37,11 @@ func judge(s *playbook.Step, out *playbook.Outcome, data *playbook.Data) (triage
 	var abnormal, rest []playbook.OutcomeRow
 	for _, row := range out.Rows {
 		verdict, err := s.Judge(row, data)
-		if err != nil {
+		if err != nil && !out.Partial {
 			f.Verdict, f.Headline = triage.VerdictUnknown, fmt.Sprintf("Could not judge %s: %v.", rowName(row), err)
 			f.NextStep = "The values are below; judge by hand, or mend the condition."
 			f.Rows, f.Omitted = rows(out.Rows, 0)
+			f.Rows = detailed(f.Rows, out.Details)
 			f.Vars = out.Rows[0].Vars
 			return f, out.Artifacts
 		}
@@ -50,14 +51,17 @@ func judge(s *playbook.Step, out *playbook.Outcome, data *playbook.Data) (triage
 			rest = append(rest, row)
 		}
 	}
-	if len(abnormal) > 0 {
+	switch {
+	case len(abnormal) > 0:
 		f.Verdict = triage.VerdictAbnormal
+	case out.Partial:
+		f.Verdict = triage.VerdictUnknown
 	}
 	ordered := slices.Concat(abnormal, rest)
 	f.Rows, f.Omitted = rows(ordered, len(abnormal))
 	f.Vars = ordered[0].Vars
 	f.Headline = out.Headline
-	if s.Finding != nil {
+	if s.Finding != nil && f.Verdict != triage.VerdictUnknown {
 		text, err := s.Finding.RenderRow(data, f.Vars)
 		if err != nil {
 			f.Headline += fmt.Sprintf(" (its sentence could not be written: %v)", err)
@@ -65,7 +69,10 @@ func judge(s *playbook.Step, out *playbook.Outcome, data *playbook.Data) (triage
 			f.Headline = text
 		}
 	}
-	if s.NextStep != nil && f.Verdict != triage.VerdictNormal {
+	if f.Verdict != triage.VerdictNormal {
+		f.NextStep = out.NextStep
+	}
+	if s.NextStep != nil && f.Verdict == triage.VerdictAbnormal {
 		if text, err := s.NextStep.RenderRow(data, f.Vars); err == nil {
 			f.NextStep = text
 		}
@@ -73,7 +80,13 @@ func judge(s *playbook.Step, out *playbook.Outcome, data *playbook.Data) (triage
 	if len(ordered) == 1 && ordered[0].Name == "" {
 		f.Rows = nil // the sentence says it all
 	}
+	f.Rows = detailed(f.Rows, out.Details)
 	return f, out.Artifacts
+}
+
+// detailed adds details to rows, as far as there is room.
+func detailed(rows, details []triage.Row) []triage.Row {
+	return append(rows, details[:min(len(details), max(maxRows-len(rows), 0))]...)
 }
 
 func rows(from []playbook.OutcomeRow, abnormal int) (out []triage.Row, omitted int) {

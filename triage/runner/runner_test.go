@@ -313,6 +313,39 @@ func TestANumberThatJSONCannotHoldCostsNothing(t *testing.T) {
 	})
 }
 
+// What is missing may be what is wrong: nothing partial is normal, and a
+// condition that lacks a variable because of it hides nothing of what was found.
+func TestWhatIsPartialIsAbnormalOrUnknown(t *testing.T) {
+	source := strings.Replace(fourSteps, "{id: after,", "{id: lacking, title: Lacking, probe: {}, expect: 'value > 0'}\n  - {id: after,", 1)
+	each(t, source, func(w *world) {
+		partial := func(headline string, vars map[string]any) func(context.Context, int) (*playbook.Outcome, error) {
+			return func(context.Context, int) (*playbook.Outcome, error) {
+				return &playbook.Outcome{
+					Rows: []playbook.OutcomeRow{{Vars: vars}}, Partial: true, Headline: headline, NextStep: "Look for hunter2.",
+					Details: slices.Repeat([]triage.Row{{Name: "hunter2", Value: "2 s"}}, 20),
+				}, nil
+			}
+		}
+		w.probe.do["first"] = partial("Too high already.", map[string]any{"value": 9.0})
+		w.probe.do["second"] = partial("Fine so far.", map[string]any{"value": 1.0})
+		w.probe.do["lacking"] = partial("Nothing was found.", nil)
+		run := w.open()
+		w.execute(run)
+		found := w.findings(run)
+		for id, want := range map[string]string{
+			"first": "abnormal: Too high already.", "second": "unknown: Fine so far.", "lacking": "unknown: Nothing was found.",
+		} {
+			f := found[id]
+			if got := fmt.Sprintf("%s: %s", f.Verdict, f.Headline); got != want {
+				t.Errorf("%s is %q, not %q", id, got, want)
+			}
+			if f.NextStep != "Look for <redacted>." || len(f.Rows) != 10 || f.Rows[0] != (triage.Row{Name: "<redacted>", Value: "2 s"}) {
+				t.Errorf("%s: %+v", id, f)
+			}
+		}
+	})
+}
+
 func TestADefectInDrawingCostsItsPicture(t *testing.T) {
 	each(t, fourSteps, func(w *world) {
 		w.probe.do["first"] = func(context.Context, int) (*playbook.Outcome, error) {

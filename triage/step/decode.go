@@ -3,13 +3,34 @@
 package step
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
 	"triagebot/triage/playbook"
+	"triagebot/triage/strictyaml"
 )
+
+// datasource finds the datasource named at key, "" standing for the default.
+// Where none at all is configured, it has no Querier.
+func (d *Deps) datasource(c *playbook.Compiler, node *yaml.Node, key, name string) (string, Datasource) {
+	asked := name
+	name = cmp.Or(name, d.DefaultDatasource)
+	datasource, known := d.Prometheus[name]
+	if known || len(d.Prometheus) == 0 {
+		return name, datasource
+	}
+	names := slices.Sorted(maps.Keys(d.Prometheus))
+	if asked == "" {
+		c.Errorf(node, key, "is missing and no default is configured%s", strictyaml.Suggest("", names))
+	} else {
+		c.Errorf(node, key, "unknown datasource %q%s", name, strictyaml.Suggest(name, names))
+	}
+	return name, datasource
+}
 
 // oneOf checks that the text at key is one of the known ones, "" standing for
 // fallback.

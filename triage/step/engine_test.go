@@ -41,6 +41,10 @@ func (e *engine) Query(ctx context.Context, expr string, at time.Time) (*promapi
 	return r, err
 }
 
+func (*engine) Exemplars(context.Context, string, time.Time, time.Time) ([]promapi.Exemplar, error) {
+	return nil, nil // as without the feature
+}
+
 func (e *engine) QueryRange(ctx context.Context, expr string, from, to time.Time, step time.Duration) (*promapi.Result, error) {
 	q, err := e.NewRangeQuery(ctx, e.Queryable, nil, expr, from, to, step)
 	if err != nil {

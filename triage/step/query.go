@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"cel.dev/cel-go/cel"
@@ -19,7 +18,6 @@ import (
 	"triagebot/triage/playbook"
 	"triagebot/triage/promapi"
 	"triagebot/triage/step/unit"
-	"triagebot/triage/strictyaml"
 )
 
 // Bounds of a query's options.
@@ -83,7 +81,7 @@ func (k *query) Decode(c *playbook.Compiler, node *yaml.Node) playbook.Action {
 	} else {
 		a.expr = c.PromQL(node, "expr", y.Expr)
 	}
-	k.decodeDatasource(c, node, y.Datasource, a)
+	a.name, a.datasource = k.datasource(c, node, "datasource", y.Datasource)
 	if y.Range != "" {
 		a.span = c.Duration(node, "range", y.Range, minRange, maxRange)
 	} else if y.Reduce != "" {
@@ -106,28 +104,6 @@ func (k *query) Decode(c *playbook.Compiler, node *yaml.Node) playbook.Action {
 	a.noData = triage.Verdict(oneOf(c, node, "no_data", y.NoData, string(triage.VerdictUnknown),
 		string(triage.VerdictNormal), string(triage.VerdictAbnormal), string(triage.VerdictUnknown)))
 	return a
-}
-
-func (k *query) decodeDatasource(c *playbook.Compiler, node *yaml.Node, name string, a *queryAction) {
-	a.name = name
-	if name == "" {
-		a.name = k.DefaultDatasource
-	}
-	known := false
-	a.datasource, known = k.Prometheus[a.name]
-	if known || len(k.Prometheus) == 0 {
-		return
-	}
-	names := make([]string, 0, len(k.Prometheus))
-	for n := range k.Prometheus {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	if name == "" {
-		c.Errorf(node, "datasource", "is missing and no default is configured%s", strictyaml.Suggest("", names))
-		return
-	}
-	c.Errorf(node, "datasource", "unknown datasource %q%s", name, strictyaml.Suggest(name, names))
 }
 
 // Vars are: value, its finite double (±Inf is the largest there is); baseline,

@@ -54,6 +54,10 @@ func (p *fakeProm) samples(at time.Time) []sample {
 // at0 is at as queries are asked.
 var at0 = at.Truncate(time.Second)
 
+func (*fakeProm) Exemplars(context.Context, string, time.Time, time.Time) ([]promapi.Exemplar, error) {
+	return nil, nil // as without the feature
+}
+
 func (p *fakeProm) Query(_ context.Context, expr string, at time.Time) (*promapi.Result, error) {
 	p.asked <- expr + " @ " + at.Format(time.RFC3339Nano)
 	if p.err != nil {

@@ -37,11 +37,12 @@ type Datasource struct {
 	PublicURL string
 }
 
-// Querier evaluates PromQL; *promapi.Client does. Results are shared and must
-// not be changed.
+// Querier evaluates PromQL and gives exemplars; *promapi.Client does. Results
+// are shared and must not be changed.
 type Querier interface {
 	Query(ctx context.Context, expr string, at time.Time) (*promapi.Result, error)
 	QueryRange(ctx context.Context, expr string, from, to time.Time, step time.Duration) (*promapi.Result, error)
+	Exemplars(ctx context.Context, expr string, from, to time.Time) ([]promapi.Exemplar, error)
 }
 
 // Service is one service and the client that is configured for it.
@@ -61,5 +62,6 @@ func Kinds(d Deps) []playbook.Kind {
 	return []playbook.Kind{
 		&query{d},
 		&capture{d},
+		&trace{d},
 	}
 }

@@ -176,3 +176,6 @@ const mostHarmless = 200
 // Harmless makes text from a log fit to be shown in a line: what a terminal
 // would obey is written as escapes, and what is very long is cut.
 func Harmless(s string) string { return fit(harmless(s, mostHarmless), mostHarmless) }
+
+// InWords is a duration as sentences say it: 41.2 s.
+func InWords(d time.Duration) string { return inWords(d) }
