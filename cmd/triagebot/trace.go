@@ -239,8 +239,11 @@ func parseAt(text string, now time.Time) (time.Time, error) {
 		}
 	}
 	t, err := tracelog.ParseTime(text)
-	if err != nil {
+	switch {
+	case err != nil:
 		return t, fmt.Errorf("--at: %w, or 15:04 for today in UTC", err)
+	case t.Year() < 2000: // a year is read as seconds since 1970
+		return t, fmt.Errorf("--at: %q is %s; write a time like 2026-01-02T15:04:05Z, or 15:04 for today in UTC", text, t.UTC().Format(time.RFC3339))
 	}
 	return t, nil
 }
