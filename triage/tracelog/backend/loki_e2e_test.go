@@ -59,8 +59,9 @@ memberlist: {bind_addr: [127.0.0.1], bind_port: %[4]d}
 schema_config:
   configs:
   - {from: 2020-01-01, store: tsdb, object_store: filesystem, schema: v13, index: {prefix: index_, period: 24h}}
-# The lines of the tests are of one day, long ago, and still in memory.
-querier: {query_ingesters_within: 0}
+# The lines of the tests are of one day, long ago, and still in memory, where a
+# single process looks for the last hours only unless told otherwise.
+ingester: {query_store_max_look_back_period: 200000h, lifecycler: {min_ready_duration: 0s}}
 limits_config: {reject_old_samples: false}
 query_range: {cache_results: false}
 `
