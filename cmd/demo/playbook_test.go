@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -12,10 +13,11 @@ import (
 	"triagebot/triage/playbook"
 	"triagebot/triage/promapi"
 	"triagebot/triage/step"
+	"triagebot/triage/tracelog"
 )
 
-// kinds are the real step kinds, asking a Prometheus over HTTP.
-func kinds(t *testing.T, prometheusURL string) []playbook.Kind {
+// kinds are the real step kinds, asking a Prometheus over HTTP and homes of traces.
+func kinds(t *testing.T, prometheusURL string, homes ...tracelog.Home) []playbook.Kind {
 	t.Helper()
 	client, err := promapi.New(promapi.Options{Name: "demo", URL: prometheusURL})
 	if err != nil {
@@ -25,7 +27,24 @@ func kinds(t *testing.T, prometheusURL string) []playbook.Kind {
 	return step.Kinds(step.Deps{
 		Prometheus:        map[string]step.Datasource{"demo": {Querier: client}},
 		DefaultDatasource: "demo",
+		Traces:            homes,
 	})
+}
+
+// traces are the app's logs, as docs/codex-signals.md describes them.
+func traces(lab *Lab) tracelog.Home {
+	source := func(name string, roles tracelog.Roles) tracelog.Source {
+		roles.Time, roles.Worker = "ts", "worker"
+		return tracelog.Source{Name: name, Files: []string{filepath.Join(lab.LogDir(), name+".ndjson*")}, Keys: []string{"req_id"}, Links: []string{"retry_of"}, Roles: roles}
+	}
+	engine := source("engine", tracelog.Roles{Event: "event"})
+	engine.Keys, engine.Links = nil, nil
+	return tracelog.NewFiles(tracelog.FilesOptions{Name: "logs", Sources: []tracelog.Source{
+		source("access", tracelog.Roles{Duration: "latency_ms", Status: "status", Error: "error", Route: "route", ToolCall: "tool_call", Retry: "retry_of"}),
+		source("proto", tracelog.Roles{Event: "method", Way: "direction", Seq: "seq", Error: "error"}),
+		source("usage", tracelog.Roles{Duration: "latency_ms"}),
+		engine,
+	}})
 }
 
 // shipped are the shipped playbooks, loaded with kinds.
@@ -48,7 +67,7 @@ func shipped(t *testing.T, kinds []playbook.Kind) *playbook.Set {
 func verdicts(ctx context.Context, t *testing.T, lab *Lab, firing template.Data) map[string]string {
 	t.Helper()
 	alert := firing.Alerts[0]
-	p := shipped(t, kinds(t, lab.PrometheusURL())).Match(triage.Labels(alert.Labels))
+	p := shipped(t, kinds(t, lab.PrometheusURL(), traces(lab))).Match(triage.Labels(alert.Labels))
 	if p == nil {
 		t.Fatalf("no playbook for %v", alert.Labels)
 	}
@@ -97,9 +116,17 @@ func runStep(ctx context.Context, t *testing.T, s *playbook.Step, data *playbook
 		}
 	}
 	headline := outcome.NoData
-	if len(outcome.Rows) == 0 {
+	switch {
+	case len(outcome.Rows) == 0:
 		verdict = outcome.NoDataVerdict
-	} else if headline, err = s.Finding.RenderRow(data, row.Vars); err != nil {
+	case outcome.Partial && verdict != triage.VerdictAbnormal:
+		verdict, headline = triage.VerdictUnknown, outcome.Headline
+	case s.Finding == nil:
+		headline = outcome.Headline
+	default:
+		headline, err = s.Finding.RenderRow(data, row.Vars)
+	}
+	if err != nil {
 		t.Errorf("%s: its finding: %v", s.ID, err)
 	}
 	data.Steps[s.ID] = playbook.StepData{Verdict: verdict, Headline: headline, Vars: row.Vars}

@@ -16,7 +16,7 @@ func TestDemoOnce(t *testing.T) {
 	if status != 0 {
 		t.Fatalf("exit status %d\n%s%s", status, stdout, stderr)
 	}
-	for _, part := range []string{"CodexLatencySLOBreach", "is resolved", "Worker backoff", "[chart]", "WHOLE"} {
+	for _, part := range []string{"CodexLatencySLOBreach", "is resolved", "Worker backoff", "picked as the slowest request", "[chart]", "WHOLE"} {
 		if !strings.Contains(stdout, part) {
 			t.Errorf("%q is not in the output:\n%s", part, stdout)
 		}

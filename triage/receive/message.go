@@ -87,17 +87,21 @@ func toAlert(a *template.Alert, at time.Time) triage.Alert {
 		Status:       triage.AlertStatus(a.Status),
 		Labels:       labelSet(a.Labels),
 		Annotations:  labelSet(a.Annotations),
-		StartsAt:     a.StartsAt.UTC(),
+		StartsAt:     instant(a.StartsAt),
 		GeneratorURL: webURL(a.GeneratorURL),
 	}
 	if alert.Status == triage.AlertResolved {
-		alert.EndsAt = a.EndsAt.UTC()
+		alert.EndsAt = instant(a.EndsAt)
 		if !storable(a.EndsAt) {
 			alert.EndsAt = at.UTC()
 		}
 	}
 	return alert
 }
+
+// instant is t as the database keeps it. An alert is known by its start: one
+// that were finer here than there would never be the same again.
+func instant(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
 // fingerprint is the alert's own, or the one that Alertmanager would have
 // given: versions before 0.19 send none.

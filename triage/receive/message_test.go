@@ -120,6 +120,21 @@ func TestDecodeFoldsAnAlertThatStandsTwice(t *testing.T) {
 	}
 }
 
+// Prometheus sends whole milliseconds, others nanoseconds.
+func TestDecodeKeepsNoMoreOfAnInstantThanTheDatabase(t *testing.T) {
+	starts := time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.UTC)
+	got, err := Decode(encode(t, template.Alert{
+		Status: "resolved", Labels: template.KV{"alertname": "A"}, StartsAt: starts, EndsAt: starts.Add(time.Second),
+	}), receivedAt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)
+	if a := got.Alerts[0]; !a.StartsAt.Equal(want) || !a.EndsAt.Equal(want.Add(time.Second)) {
+		t.Errorf("from %s to %s", a.StartsAt, a.EndsAt)
+	}
+}
+
 func TestDecodeFillsInAMissingEnd(t *testing.T) {
 	got, err := Decode(encode(t, template.Alert{
 		Status: "resolved", Labels: template.KV{"alertname": "A"}, StartsAt: receivedAt.Add(-time.Hour),

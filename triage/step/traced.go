@@ -128,6 +128,9 @@ func (l *lookup) details() []triage.Row {
 		rows = append(rows, triage.Row{Name: tracelog.Harmless(name), Value: value})
 	}
 	for _, g := range f.Gaps {
+		if len(f.Phases) == 1 {
+			break // it is the whole
+		}
 		add(g.From+" → "+g.To, tracelog.InWords(g.Took))
 	}
 	for _, e := range firsts(f.Errors) {
