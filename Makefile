@@ -8,10 +8,10 @@ FUZZTIME      ?= 60s
 VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS       := -X github.com/prometheus/common/version.Version=$(VERSION)
 
-.PHONY: build demo test e2e bench fuzz lint fmt help
+.PHONY: build demo test e2e bench bench-trace fuzz lint fmt help
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 build: ## bin/triagebot
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/triagebot ./cmd/triagebot
@@ -29,6 +29,10 @@ e2e: ## end to end with Debian's Prometheus, Alertmanager and PostgreSQL, instal
 
 bench: ## the benchmarks of docs/performance.md
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
+
+bench-trace: ## trace lookups beside ripgrep and cat, on TRIAGEBOT_TRACE_GB of logs (default 1), and what they cost acknowledgements
+	$(GO) test -run '^$$' -bench 'Trace|Pick' -benchtime 3x -timeout 30m ./triage/tracelog
+	$(GO) test -run '^$$' -bench DuringScan -benchtime 2x -timeout 30m ./cmd/bench
 
 fuzz: ## the webhook decoder, the playbook loader and the Slack escaping for FUZZTIME each, the other fuzz targets briefly
 	.ci/fuzz $(FUZZTIME)
