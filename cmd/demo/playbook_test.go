@@ -37,7 +37,7 @@ func traces(lab *Lab) tracelog.Home {
 		roles.Time, roles.Worker = "ts", "worker"
 		return tracelog.Source{Name: name, Files: []string{filepath.Join(lab.LogDir(), name+".ndjson*")}, Keys: []string{"req_id"}, Links: []string{"retry_of"}, Roles: roles}
 	}
-	engine := source("engine", tracelog.Roles{Event: "event"})
+	engine := source("engine", tracelog.Roles{Event: "event", Detail: "detail"})
 	engine.Keys, engine.Links = nil, nil
 	return tracelog.NewFiles(tracelog.FilesOptions{Name: "logs", Sources: []tracelog.Source{
 		source("access", tracelog.Roles{Duration: "latency_ms", Status: "status", Error: "error", Route: "route", ToolCall: "tool_call", Retry: "retry_of"}),

@@ -45,7 +45,7 @@ traces:
     - name: engine
       files: [%[9]s/engine.ndjson*]
       keys: []
-      fields: {event: event, worker: worker}
+      fields: {event: event, detail: detail, worker: worker}
 incidents: {edit_every: 500ms, reopen_within: 15m, vanished_after: 5s}
 slack: {token_file: slack-token, api_url: %[7]s/api/}
 routes:

@@ -160,7 +160,7 @@ traces:
     - name: engine
       files: ["%[5]s/engine.ndjson*"]
       keys: []
-      fields: {event: event, worker: worker}
+      fields: {event: event, detail: detail, worker: worker}
 routes:
   - notifier: slack
     channel: "#%[6]s"

@@ -95,7 +95,7 @@ func codexLogs(f *traceFlags) []config.TraceLog {
 		{Name: "access", Files: f.access, Keys: codexKeys, Fields: tracelog.Roles{Status: "status", Duration: "latency_ms", Error: "error", Route: "route", ToolCall: "tool_call"}},
 		{Name: "proto", Files: f.proto, Keys: codexKeys, Fields: tracelog.Roles{Event: "method", Way: "direction", Seq: "seq", Error: "error"}},
 		{Name: "usage", Files: f.usage, Keys: codexKeys, Fields: tracelog.Roles{Duration: "latency_ms"}},
-		{Name: "engine", Files: f.engine, Fields: tracelog.Roles{Event: "event"}},
+		{Name: "engine", Files: f.engine, Fields: tracelog.Roles{Event: "event", Detail: "detail"}},
 	} {
 		if len(l.Files) == 0 {
 			continue

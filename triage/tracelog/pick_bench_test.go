@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"triagebot/triage/tracelog/index"
 )
 
 const benchLogSize = 512 << 20
@@ -74,6 +76,23 @@ func BenchmarkPick(b *testing.B) {
 		}
 		perSecond(b)
 	})
+	source := *accessSource()
+	source.Files = []string{f.Name()}
+	x := openIndex(b, index.Options{})
+	indexNow(b, x, &source, f.Name())
+	hour := Pick{N: 5, At: pickAt.Add(-5 * time.Hour), Within: time.Hour}
+	for _, by := range []PickBy{PickSlowest, PickFailing} {
+		b.Run(string(by)+"_of_the_window_of_an_hour_by_index", func(b *testing.B) {
+			h := NewFiles(FilesOptions{Sources: []Source{source}, Index: x})
+			hour.By = by
+			for b.Loop() {
+				picked, err := h.Pick(b.Context(), hour)
+				if err != nil || len(picked.Candidates) != hour.N || picked.Coverage.Parts[0].How != HowIndex {
+					b.Fatal(picked, err)
+				}
+			}
+		})
+	}
 	b.Run("cat", func(b *testing.B) {
 		for b.Loop() {
 			readAll(b, f, info.Size())

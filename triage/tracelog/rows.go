@@ -87,7 +87,7 @@ func (r *Traced) row(began time.Time, linkOf map[string]int) row {
 	if n, ok := r.seq(); ok {
 		words = append(words, "#"+strconv.FormatInt(n, 10))
 	}
-	words = append(words, r.worker())
+	words = append(words, r.worker(), r.role(r.Roles.Detail))
 	for _, word := range words {
 		if word != "" {
 			out.what += " " + shown(word)

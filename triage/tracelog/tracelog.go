@@ -88,6 +88,7 @@ type Roles struct {
 	Error    string `yaml:"error,omitempty"`     // why it failed
 	Route    string `yaml:"route,omitempty"`     // what was asked
 	Event    string `yaml:"event,omitempty"`     // what happened, in a word: method, event, span name
+	Detail   string `yaml:"detail,omitempty"`    // what more there is to say of Event
 	Way      string `yaml:"direction,omitempty"` // send or recv
 	Worker   string `yaml:"worker,omitempty"`    // who did it
 	Seq      string `yaml:"seq,omitempty"`       // a chunk's number in its stream
