@@ -21,7 +21,7 @@ type lookupPace struct {
 }
 
 // politePace is that of serve: what comes in meanwhile must be acknowledged in
-// time. Without the rest, a scan makes the slowest acknowledgements take four
+// time. Without the rest, a scan makes the slowest of them take two to five
 // times as long (docs/performance.md).
 func politePace() lookupPace { return lookupPace{workers: 1, rest: 200 * time.Microsecond} }
 
