@@ -20,14 +20,14 @@ import (
 const scanned = 1e9
 
 // BenchmarkAcknowledgeDuringScan posts while nothing is scanned, while a trace
-// lookup scans a log in this process with the one worker that serve gives it,
+// lookup scans a log in this process at the pace that serve gives it,
 // and while ripgrep does so with one thread as a process of its own: a
 // processor is busy then whoever scans.
 func BenchmarkAcknowledgeDuringScan(b *testing.B) {
 	log := writeScanned(b)
 	home := tracelog.NewFiles(tracelog.FilesOptions{
 		Sources: []tracelog.Source{{Name: "access", Files: []string{log}, Keys: []string{"req_id"}, Roles: tracelog.Roles{Time: "ts"}}},
-		Workers: 1,
+		Workers: 1, Rest: 200 * time.Microsecond,
 	})
 	scans := func(ctx context.Context) error {
 		for ctx.Err() == nil {

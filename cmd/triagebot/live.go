@@ -43,10 +43,6 @@ type settings struct {
 // mainDatasource is the name of the Prometheus that queries ask by default.
 const mainDatasource = "prometheus"
 
-// lookupWorkers bounds the processors that a lookup in local logs takes: what
-// comes in meanwhile must be acknowledged in time.
-const lookupWorkers = 1
-
 // load makes settings of a configuration. What is wrong with the playbooks is
 // in the error, all of it.
 func (a *app) load(cfg *config.Config) (*settings, error) {
@@ -55,7 +51,7 @@ func (a *app) load(cfg *config.Config) (*settings, error) {
 		return nil, err
 	}
 	s := &settings{cfg: cfg, credentials: credentials(cfg.Server.Auth), services: map[string]string{}}
-	s.traceLogs = traceLogs(&cfg.Traces, a.traceIndex, lookupWorkers)
+	s.traceLogs = traceLogs(&cfg.Traces, a.traceIndex, politePace())
 	if deps.Traces, err = traceBackends(&cfg.Traces); err != nil {
 		return nil, err
 	}

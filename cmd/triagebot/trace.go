@@ -80,7 +80,7 @@ func (f *traceFlags) open() (*sources, error) {
 		}
 	}
 	if len(cfg.Logs) > 0 {
-		s.logs = traceLogs(cfg, s.index, 0)
+		s.logs = traceLogs(cfg, s.index, lookupPace{})
 		s.homes = append(s.homes, s.logs)
 	}
 	s.homes = append(s.homes, backends...)

@@ -14,9 +14,20 @@ import (
 	"triagebot/triage/tracelog/index"
 )
 
+// lookupPace is how fast local logs are read; the zero value is as fast as can be.
+type lookupPace struct {
+	workers int           // processors
+	rest    time.Duration // of each, after half a megabyte
+}
+
+// politePace is that of serve: what comes in meanwhile must be acknowledged in
+// time. Without the rest, a scan makes the slowest of them take two to five
+// times as long (docs/performance.md).
+func politePace() lookupPace { return lookupPace{workers: 1, rest: 200 * time.Microsecond} }
+
 // traceLogs is the home of the local logs.
-func traceLogs(cfg *config.Traces, x *index.Index, workers int) *tracelog.Files {
-	opts := tracelog.FilesOptions{Name: "logs", Index: x, Workers: workers}
+func traceLogs(cfg *config.Traces, x *index.Index, pace lookupPace) *tracelog.Files {
+	opts := tracelog.FilesOptions{Name: "logs", Index: x, Workers: pace.workers, Rest: pace.rest}
 	for _, l := range cfg.Logs {
 		opts.Sources = append(opts.Sources, tracelog.Source{
 			Name: l.Name, Files: l.Files, Keys: l.Keys, Links: l.Links, Roles: l.Fields, MaxLine: int(l.MaxLine),

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"slices"
 
 	"github.com/klauspost/compress/gzip"
@@ -69,7 +68,7 @@ func (s *scanner) scanPacked(ctx context.Context, f *logFile) (out stretch, err 
 		case readErr != nil:
 			return out, fmt.Errorf("it cannot be decompressed beyond byte %d of its contents: %w", base+int64(len(text)), readErr)
 		}
-		runtime.Gosched()
+		s.giveWay()
 	}
 }
 

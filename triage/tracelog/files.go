@@ -19,7 +19,10 @@ type FilesOptions struct {
 	// Workers bound the goroutines of a lookup; 0 means one per processor. A
 	// process that answers requests meanwhile takes fewer.
 	Workers int
-	Now     func() time.Time // time.Now when nil
+	// Rest is how long a worker rests after each half megabyte or less that it
+	// reads; 0 for not at all. A process that answers requests has them rest.
+	Rest time.Duration
+	Now  func() time.Time // time.Now when nil
 }
 
 // Files is the home of local NDJSON logs.

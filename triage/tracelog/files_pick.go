@@ -24,6 +24,7 @@ func (h *Files) Pick(ctx context.Context, p Pick) (*Picked, error) {
 		p.At = h.Now()
 	}
 	picker := newPicker(p)
+	picker.workers, picker.rest = h.Workers, h.Rest
 	var sources []*Source
 	var cannot error
 	for i := range h.Sources {

@@ -300,7 +300,7 @@ func TestALogThatChangesDuringALookup(t *testing.T) {
 	}
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -354,4 +354,33 @@ func TestTimesInIDs(t *testing.T) {
 			t.Errorf("timeOf(%q) is %q, want %q", id, got, want)
 		}
 	}
+}
+
+// FuzzFind holds scan and index to what parsing every line gives, for any bytes.
+func FuzzFind(f *testing.F) {
+	for seed := range uint64(8) {
+		f.Add(newNasty(seed).log(12), uint8(seed), uint16(100*seed))
+	}
+	f.Fuzz(func(t *testing.T, log []byte, which uint8, indexed uint16) {
+		id := nastyIDs[int(which)%len(nastyIDs)]
+		path := filepath.Join(t.TempDir(), "access.ndjson")
+		source := access(path)
+		x := openIndex(t, index.Options{MaxSegment: 1024, Buffer: 256})
+		write(t, path, log[:min(len(log), int(indexed))])
+		indexNow(t, x, &source, path)
+		write(t, path, log)
+		files, _ := openFiles([]*Source{&source})
+		packed := files[0].packed != unpacked
+		must(t, files[0].Close())
+		if packed {
+			return // such bytes are no log of lines
+		}
+		want := naiveFind(&source, log, id)
+		for way, x := range map[string]*index.Index{"scan": nil, "index": x} {
+			found := find(t, NewFiles(FilesOptions{Sources: []Source{source}, Index: x}), Query{ID: id})
+			if got := offsetsIn(found, path); !slices.Equal(got, want) {
+				t.Fatalf("%s of %q: got %v, want %v", way, id, got, want)
+			}
+		}
+	})
 }

@@ -195,6 +195,7 @@ func (l *lookup) work(ctx context.Context, jobs []job) {
 	var group sync.WaitGroup
 	run := func() {
 		s := newScanner(l.query.ID, l.progress)
+		s.rest = l.home.Rest
 		for i := next.Add(1) - 1; i < int64(len(jobs)); i = next.Add(1) - 1 {
 			l.do(ctx, s, jobs[i])
 		}

@@ -23,7 +23,9 @@ import (
 // it. What it picks does not depend on the order in which they read: it is
 // what parsing every line and sorting would give.
 type picker struct {
-	pick Pick
+	pick    Pick
+	workers int           // of a file; 0 for one per processor
+	rest    time.Duration // of a worker after each piece
 
 	mu   sync.Mutex
 	best []ranked // the best first, at most pick.N, no id twice
@@ -133,7 +135,7 @@ func (p *picker) file(ctx context.Context, in pickInput) (pickTally, error) {
 	}
 
 	pieces := newPieces(&in)
-	readers := make([]pickReader, min(runtime.GOMAXPROCS(0), maxPickReaders))
+	readers := make([]pickReader, min(cmp.Or(p.workers, runtime.GOMAXPROCS(0)), maxPickReaders))
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range readers {
 		readers[i].scan = scan

@@ -121,6 +121,7 @@ func (r *pickReader) pieces(ctx context.Context, in *pickInput, all *pieces) err
 		if err := r.piece(in, p); err != nil {
 			return err
 		}
+		time.Sleep(r.scan.rest)
 	}
 }
 
@@ -228,6 +229,7 @@ func (r *pickReader) stream(ctx context.Context, in io.Reader) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		time.Sleep(r.scan.rest)
 		n, err := fill(in, r.buf[held:])
 		r.tally.Bytes += int64(n)
 		text := r.buf[:held+n]

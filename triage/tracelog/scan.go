@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"time"
 )
 
 // chunkSize is what is read at once: small enough to stay in the processor's
@@ -31,6 +32,7 @@ type scanner struct {
 	hits     []uint32
 	line     []byte            // for lines that do not fit into a chunk
 	searched func(bytes int64) // told of progress
+	rest     time.Duration     // after each chunk
 }
 
 // newScanner makes one that reads the records of an id.
@@ -39,6 +41,17 @@ func newScanner(id string, searched func(int64)) *scanner {
 		needle: newNeedle(id), searched: searched, hits: make([]uint32, 256),
 		read: func(source *Source, line []byte) (Record, bool, bool) { return source.read(line, id) },
 	}
+}
+
+// giveWay lets others have the processor: neither the copy nor the search of a
+// chunk can be interrupted. Only rest makes the runtime look for what has come
+// in over the network meanwhile.
+func (s *scanner) giveWay() {
+	if s.rest > 0 {
+		time.Sleep(s.rest)
+		return
+	}
+	runtime.Gosched()
 }
 
 // buffer is made when it is needed: a lookup by index reads a few lines only.
@@ -105,9 +118,7 @@ func (s *scanner) scan(ctx context.Context, f *logFile, lo, hi int64) (out stret
 		if base+own >= hi && base+own-begin > lineCap {
 			break // the end of an overlong line is another's to find
 		}
-		// Neither the copy nor the search of a chunk can be interrupted: give
-		// way to whoever must answer a request.
-		runtime.Gosched()
+		s.giveWay()
 	}
 	if begin < hi && min(f.size, begin+lineCap+1)-begin > lineCap {
 		out.tooLong++
