@@ -8,10 +8,10 @@ FUZZTIME      ?= 60s
 VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS       := -X github.com/prometheus/common/version.Version=$(VERSION)
 
-.PHONY: build demo test e2e bench fuzz lint fmt help
+.PHONY: build demo test e2e e2e-backends bench fuzz lint fmt help
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 build: ## bin/triagebot
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/triagebot ./cmd/triagebot
@@ -26,6 +26,9 @@ test: ## all tests, on SQLite and on PostgreSQL, with the race detector
 e2e: ## end to end with Debian's Prometheus, Alertmanager and PostgreSQL, installed where missing
 	.ci/need postgresql prometheus prometheus-alertmanager
 	$(GO) test -tags e2e -count=1 -timeout 15m ./cmd/e2e ./cmd/demo/... ./cmd/triagebot
+
+e2e-backends: ## trace lookups in a real Loki, built once from its Go module; records what the ordinary tests replay
+	TRIAGEBOT_LOKI=$$(.ci/loki .cache) $(GO) test -tags e2ebackends -count=1 -timeout 15m -run '^TestLoki' ./triage/tracelog/backend
 
 bench: ## the benchmarks of docs/performance.md
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...

@@ -1,7 +1,6 @@
 package playbooks_test
 
 import (
-	"io/fs"
 	"slices"
 	"testing"
 
@@ -19,17 +18,9 @@ import (
 // load loads the shipped playbooks with the real step kinds.
 func load(t *testing.T) *playbook.Set {
 	t.Helper()
-	names, err := fs.Glob(playbooks.Files, "*.yaml")
+	files, err := playbooks.All()
 	if err != nil {
 		t.Fatal(err)
-	}
-	var files []playbook.File
-	for _, name := range names {
-		data, err := playbooks.Files.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, playbook.File{Name: name, Data: data})
 	}
 	set, err := playbook.Load(files, playbook.LoadOptions{Kinds: step.Kinds(step.Deps{}), Services: []string{"app"}})
 	if err != nil {

@@ -20,8 +20,8 @@ func BenchmarkMemoryIdle(b *testing.B) {
 		p := w.start()
 		p.awaitReady()
 		<-time.After(settled)
-		rss, peak = max(rss, p.memory("VmRSS")), max(peak, p.memory("VmHWM"))
-		p.kill()
+		rss, peak = max(rss, p.megabytes("VmRSS")), max(peak, p.megabytes("VmHWM"))
+		p.Kill()
 	}
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(rss, "MB-idle")
@@ -41,17 +41,17 @@ func BenchmarkMemoryStorm(b *testing.B) {
 		w := newWorld(b, 1, atOnce)
 		p := w.start()
 		p.awaitReady()
-		idle = max(idle, p.memory("VmRSS"))
+		idle = max(idle, p.megabytes("VmRSS"))
 		start := time.Now()
-		acknowledged.add(drive(b, p.address, bodies, notifications))
+		acknowledged.add(drive(b, p.Address, bodies, notifications))
 		again := time.NewTicker(100 * time.Millisecond)
 		for p.busy() {
 			<-again.C
 		}
 		again.Stop()
 		worked += time.Since(start)
-		after, peak = max(after, p.memory("VmRSS")), max(peak, p.memory("VmHWM"))
-		p.kill()
+		after, peak = max(after, p.megabytes("VmRSS")), max(peak, p.megabytes("VmHWM"))
+		p.Kill()
 	}
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(idle, "MB-before")
@@ -72,14 +72,14 @@ func BenchmarkRestart(b *testing.B) {
 		p := w.start()
 		again := time.NewTicker(2 * time.Millisecond)
 		for !p.post(note) {
-			if time.Since(p.started) > 30*time.Second {
+			if time.Since(p.Started) > 30*time.Second {
 				b.Fatal("triagebot accepts nothing")
 			}
 			<-again.C
 		}
-		took = append(took, time.Since(p.started))
+		took = append(took, time.Since(p.Started))
 		again.Stop()
-		p.kill()
+		p.Kill()
 	}
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(milliseconds(median(took)), "ms-to-first-2xx")

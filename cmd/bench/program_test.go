@@ -3,52 +3,25 @@
 package bench
 
 import (
-	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
-
+	"triagebot/cmd/internal/program"
 	"triagebot/notifiers/slack/slacklocal"
 )
 
-// programDir is where the program is built; TestMain makes and removes it.
-var programDir string
+var binary program.Binary
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	var err error
-	if programDir, err = os.MkdirTemp("", "triagebot-bench"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(programDir)
-	return m.Run()
-}
-
-// program is the path of the binary, which is built on first need.
-var program = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(programDir, "triagebot")
-	if out, err := exec.Command("go", "build", "-o", path, "triagebot/cmd/triagebot").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build triagebot: %w\n%s", err, out)
-	}
-	return path, nil
-})
+func TestMain(m *testing.M) { os.Exit(binary.Run(m)) }
 
 // How long the Prometheus takes over the queries of the playbook.
 const (
@@ -122,7 +95,7 @@ func newWorld(b *testing.B, channels int, answerAfter func(expr string) time.Dur
 		slack.Close()
 		prometheus.Close()
 	})
-	w.address = freeAddress(b)
+	w.address = program.FreeAddress(b)
 	w.write("slack-token", slacklocal.DefaultToken)
 	w.write("plain.yaml", playbook)
 	w.write("triagebot.yaml", w.config(slack.URL, prometheus.URL))
@@ -169,105 +142,34 @@ func answering(after func(expr string) time.Duration) http.Handler {
 	})
 }
 
-// freeAddress is one on loopback that nobody listens on.
-func freeAddress(b *testing.B) string {
-	b.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // process is one run of the program.
 type process struct {
-	b       *testing.B
-	address string
-	started time.Time
-	ready   chan struct{} // closed when it says that it is ready
-	cmd     *exec.Cmd
-	kill    func() // as a power cut would; returns when it is gone
+	*program.Process
+	b *testing.B
 }
 
 func (w *world) start() *process {
 	w.b.Helper()
-	path, err := program()
-	if err != nil {
-		w.b.Fatal(err)
-	}
-	p := &process{b: w.b, address: w.address, ready: make(chan struct{})}
-	p.cmd = exec.Command(path, "serve", "--config.file", filepath.Join(w.dir, "triagebot.yaml"))
-	p.cmd.Dir = w.dir
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	stderr, err := p.cmd.StderrPipe()
-	if err != nil {
-		w.b.Fatal(err)
-	}
-	p.started = time.Now()
-	if err := p.cmd.Start(); err != nil {
-		w.b.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		p.follow(stderr)
-		_ = p.cmd.Wait() // it is killed
-	}()
-	p.kill = sync.OnceFunc(func() {
-		_ = p.cmd.Process.Kill() // it may have ended by itself
-		<-ended
-	})
-	w.b.Cleanup(p.kill)
-	return p
-}
-
-// follow reads the log to its end, so that the program never waits for it.
-func (p *process) follow(stderr io.Reader) {
-	lines := bufio.NewScanner(stderr)
-	for lines.Scan() {
-		if strings.Contains(lines.Text(), "ready for notifications") {
-			close(p.ready)
-		}
-	}
-	_, _ = io.Copy(io.Discard, stderr)
+	return &process{binary.Serve(w.b, filepath.Join(w.dir, "triagebot.yaml"), w.address), w.b}
 }
 
 func (p *process) awaitReady() {
 	p.b.Helper()
-	select {
-	case <-p.ready:
-	case <-time.After(30 * time.Second):
-		p.b.Fatal("triagebot did not become ready")
-	}
+	ctx, cancel := context.WithTimeout(p.b.Context(), 30*time.Second)
+	defer cancel()
+	p.AwaitReady(ctx)
 }
 
-// memory is one of the kernel's figures about the process, in MB: VmRSS is
-// what it has now, VmHWM the most that it has had.
-func (p *process) memory(field string) float64 {
+// megabytes is Memory in MB.
+func (p *process) megabytes(field string) float64 {
 	p.b.Helper()
-	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "status"))
-	if err != nil {
-		p.b.Fatal(err)
-	}
-	_, rest, _ := bytes.Cut(status, []byte(field+":"))
-	var kib int64
-	if _, err := fmt.Sscanf(string(rest), "%d kB", &kib); err != nil {
-		p.b.Fatalf("%s in /proc/PID/status: %v", field, err)
-	}
-	return float64(kib<<10) / 1e6
+	return float64(p.Memory(field)) / 1e6
 }
 
 // busy says whether notifications wait or runs are under way, as /metrics has it.
 func (p *process) busy() bool {
 	p.b.Helper()
-	resp, err := http.Get("http://" + p.address + "/metrics")
-	if err != nil {
-		p.b.Fatal(err)
-	}
-	defer resp.Body.Close()
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(resp.Body)
+	families, err := p.Metrics(p.b.Context())
 	if err != nil {
 		p.b.Fatal(err)
 	}
@@ -289,7 +191,7 @@ func (p *process) busy() bool {
 
 // post sends one notification and says whether it got a 2xx.
 func (p *process) post(body []byte) bool {
-	resp, err := http.Post("http://"+p.address+"/api/v1/alerts", "application/json", bytes.NewReader(body))
+	resp, err := http.Post("http://"+p.Address+"/api/v1/alerts", "application/json", bytes.NewReader(body))
 	if err != nil {
 		return false
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"triagebot/cmd/internal/program"
 	"triagebot/triage"
 	"triagebot/triage/store"
 	"triagebot/triage/store/storetest"
@@ -36,7 +37,7 @@ func TestKillAtRandomInstants(t *testing.T) {
 		// Many channels, for in each the program posts once a second, and after
 		// a kill on PostgreSQL nobody posts in those it held until the leases end.
 		w := newWorld(t, where, setting{channels: 30})
-		address := freePort(t)
+		address := program.FreeAddress(t)
 		l := newLoad(w, address, rand.New(rand.NewPCG(random.Uint64(), 0)))
 		loadDone := make(chan struct{})
 		go func() {
@@ -48,7 +49,7 @@ func TestKillAtRandomInstants(t *testing.T) {
 			l.allow(1 + n*3/2)
 			c := w.start(address)
 			l.serving(c)
-			c.awaitReady(ctx)
+			c.AwaitReady(ctx)
 			life := time.Duration(random.Int64N(int64(killWithin)))
 			if n%10 == 9 {
 				// Long enough to look for messages of unknown end and to go on.
@@ -56,10 +57,10 @@ func TestKillAtRandomInstants(t *testing.T) {
 			}
 			select {
 			case <-time.After(life):
-			case <-c.ended:
-				t.Fatalf("triagebot ended by itself: %v\n%s", c.err, c.lastWords())
+			case <-c.Ended:
+				t.Fatalf("triagebot ended by itself: %v\n%s", c.Err, c.LastWords())
 			}
-			c.kill()
+			c.Kill()
 		}
 		l.end()
 		last := w.start(address)
@@ -67,10 +68,10 @@ func TestKillAtRandomInstants(t *testing.T) {
 		select {
 		case <-loadDone:
 		case <-ctx.Done():
-			t.Fatalf("the load was not accepted in time\n%s", last.lastWords())
+			t.Fatalf("the load was not accepted in time\n%s", last.LastWords())
 		}
 		last.awaitDone(ctx)
-		last.stop()
+		last.Stop()
 
 		w.check(l.expect())
 		restarts := l.restarts()
@@ -211,8 +212,8 @@ func (l *load) done(s *subject, accepted bool) {
 		return
 	}
 	select {
-	case <-l.child.ready:
-		l.first[l.child] = time.Since(l.child.started)
+	case <-l.child.Ready:
+		l.first[l.child] = time.Since(l.child.Started)
 	default: // its predecessor accepted this just before the kill
 	}
 }

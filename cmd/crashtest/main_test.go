@@ -1,38 +1,20 @@
-// The program under test, built once.
+// The program under test, and chance.
 
 package crashtest
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
+
+	"triagebot/cmd/internal/program"
 )
 
-// program is the path of the triagebot binary; TestMain sets it before any test.
-var program string
+var binary program.Binary
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "triagebot-crash")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	program = filepath.Join(dir, "triagebot")
-	build := exec.Command("go", "build", "-o", program, "triagebot/cmd/triagebot")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build triagebot: %v\n%s", err, out)
-		return 1
-	}
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(binary.Run(m)) }
 
 // chance is a test's source of random numbers, whose seed is printed.
 func chance(t *testing.T) *rand.Rand {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"triagebot/cmd/internal/program"
 	"triagebot/triage"
 	"triagebot/triage/store"
 	"triagebot/triage/store/storetest"
@@ -27,11 +28,11 @@ func TestTwoReplicasOnePostgres(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()
 		w := newWorld(t, where, setting{channels: 8})
-		addresses := []string{freePort(t), freePort(t)}
+		addresses := []string{program.FreeAddress(t), program.FreeAddress(t)}
 		first := w.start(addresses[0])
-		first.awaitReady(ctx) // it makes the tables
+		first.AwaitReady(ctx) // it makes the tables
 		second := w.start(addresses[1])
-		second.awaitReady(ctx)
+		second.AwaitReady(ctx)
 
 		const before, after = 16, 8
 		want := expectation{accepted: before + after, states: map[string]triage.IncidentState{}}
@@ -62,7 +63,7 @@ func TestTwoReplicasOnePostgres(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		victim.kill()
+		victim.Kill()
 		killed := time.Now()
 		open()
 		send(before, before+after)
@@ -78,7 +79,7 @@ func TestTwoReplicasOnePostgres(t *testing.T) {
 		if took > takenOverWithin {
 			t.Errorf("the takeover took %s, want it within %s", took, takenOverWithin)
 		}
-		survivor.stop()
+		survivor.Stop()
 		w.check(want)
 	})
 }

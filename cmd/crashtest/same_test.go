@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"triagebot/cmd/internal/program"
 	"triagebot/triage"
 	"triagebot/triage/store"
 	"triagebot/triage/store/storetest"
@@ -21,8 +22,8 @@ func TestSameNotificationHundredTimesAtOnce(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		w := newWorld(t, where, setting{channels: 1})
-		c := w.start(freePort(t))
-		c.awaitReady(ctx)
+		c := w.start(program.FreeAddress(t))
+		c.AwaitReady(ctx)
 
 		const times = 100
 		alert := firing("Plain", triage.Labels{"severity": "critical"})
@@ -33,7 +34,7 @@ func TestSameNotificationHundredTimesAtOnce(t *testing.T) {
 			data := body(t, fmt.Sprintf("http://alertmanager-%d.example", n%2), triage.Labels{"alertname": "Plain"}, alert)
 			posting.Go(func() {
 				<-begin
-				if !post(ctx, data, c.address) {
+				if !post(ctx, data, c.Address) {
 					t.Errorf("notification %d was not accepted: %v", n, context.Cause(ctx))
 				}
 			})
@@ -41,7 +42,7 @@ func TestSameNotificationHundredTimesAtOnce(t *testing.T) {
 		close(begin)
 		posting.Wait()
 		c.awaitDone(ctx)
-		c.stop()
+		c.Stop()
 		w.check(expectation{accepted: times, states: map[string]triage.IncidentState{"Plain": triage.IncidentFiring}})
 	})
 }

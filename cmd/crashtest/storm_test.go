@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"triagebot/cmd/internal/program"
 	"triagebot/notifiers/slack/slacklocal"
 	"triagebot/triage"
 	"triagebot/triage/store"
@@ -40,8 +41,8 @@ func TestStorm(t *testing.T) {
 		defer cancel()
 		w := newWorld(t, where, setting{channels: 1, replies: "abnormal", limits: slacklocal.SlackLimits()})
 		w.prom.value = "0" // nothing is abnormal: a parent and one closing line for each group
-		c := w.start(freePort(t))
-		c.awaitReady(ctx)
+		c := w.start(program.FreeAddress(t))
+		c.AwaitReady(ctx)
 
 		// Nothing can be shown before all is owed, so that what comes first was
 		// chosen and did not merely arrive first.
@@ -62,7 +63,7 @@ func TestStorm(t *testing.T) {
 			}
 			data := body(t, "http://am.example", triage.Labels{"alertname": name}, alerts...)
 			posting.Go(func() {
-				if !post(ctx, data, c.address) {
+				if !post(ctx, data, c.Address) {
 					t.Errorf("notification %d was not accepted: %v", n, context.Cause(ctx))
 				}
 			})
@@ -73,12 +74,12 @@ func TestStorm(t *testing.T) {
 		w.slack.Fail("*", nil)
 		close(outage)
 		c.awaitDone(ctx)
-		memory := c.peakMemory()
+		memory := c.Memory("VmHWM")
 		t.Logf("all was shown within %s; at most %d MB of memory", (time.Since(began) - quietFor).Round(time.Second), memory>>20)
 		if memory >= maxMemory {
 			t.Errorf("the program took %d MB of memory, want less than %d", memory>>20, maxMemory>>20)
 		}
-		c.stop()
+		c.Stop()
 		w.check(want)
 		w.checkCriticalFirst()
 	})

@@ -5,7 +5,6 @@ package crashtest
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -196,15 +195,4 @@ func (p *prometheus) hold() (open func()) {
 	gate := make(chan struct{})
 	p.gate.Store(&gate)
 	return func() { close(gate) }
-}
-
-// freePort is an address on loopback that nobody listens on.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

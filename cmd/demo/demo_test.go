@@ -67,7 +67,7 @@ func TestEachFaultFiresItsAlert(t *testing.T) {
 		want             map[string]string // verdicts of its playbook's steps
 	}{
 		{"slow", "CodexLatencySLOBreach", map[string]string{"p95": "abnormal", "recorded-baseline": "abnormal", "backoff": "abnormal", "readyz": "abnormal", "metrics": "normal", "restarts": "normal", "slow-request": "normal"}},
-		{"errors", "CodexErrorRateHigh", map[string]string{"error-ratio": "abnormal", "reasons": "normal", "maintenance": "normal", "readyz": "normal", "deploy": "normal", "failing-request": "abnormal"}},
+		{"errors", "CodexErrorRateHigh", map[string]string{"error-ratio": "abnormal", "reasons": "normal", "maintenance": "normal", "readyz": "normal", "deploy": "unknown", "failing-request": "abnormal"}},
 		{"restarts", "CodexWorkerRestarts", map[string]string{"restarts": "abnormal", "backoff": "abnormal", "backoff-policy": "normal", "readyz": "abnormal", "metrics": "normal"}},
 		{"toolbuffer", "CodexToolBufferAnomaly", map[string]string{"anomaly": "abnormal", "still": "abnormal", "readyz": "normal"}},
 		{"maintenance", "CodexMaintenanceEnabled", map[string]string{"flag": "abnormal", "readyz": "normal", "refused": "abnormal", "backoff": "normal"}},

@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	"io/fs"
 	"path/filepath"
 	"testing"
 	"time"
@@ -17,10 +16,10 @@ import (
 	"triagebot/triage/tracelog"
 )
 
-// kinds are the real step kinds, asking the lab's Prometheus over HTTP.
-func kinds(t *testing.T, lab *Lab) []playbook.Kind {
+// kinds are the real step kinds, asking a Prometheus over HTTP.
+func kinds(t *testing.T, prometheusURL string, homes ...tracelog.Home) []playbook.Kind {
 	t.Helper()
-	client, err := promapi.New(promapi.Options{Name: "demo", URL: lab.PrometheusURL()})
+	client, err := promapi.New(promapi.Options{Name: "demo", URL: prometheusURL})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +27,7 @@ func kinds(t *testing.T, lab *Lab) []playbook.Kind {
 	return step.Kinds(step.Deps{
 		Prometheus:        map[string]step.Datasource{"demo": {Querier: client}},
 		DefaultDatasource: "demo",
-		Traces:            []tracelog.Home{traces(lab)},
+		Traces:            homes,
 	})
 }
 
@@ -51,17 +50,9 @@ func traces(lab *Lab) tracelog.Home {
 // shipped are the shipped playbooks, loaded with kinds.
 func shipped(t *testing.T, kinds []playbook.Kind) *playbook.Set {
 	t.Helper()
-	names, err := fs.Glob(playbooks.Files, "*.yaml")
+	files, err := playbooks.All()
 	if err != nil {
 		t.Fatal(err)
-	}
-	var files []playbook.File
-	for _, name := range names {
-		data, err := playbooks.Files.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, playbook.File{Name: name, Data: data})
 	}
 	set, err := playbook.Load(files, playbook.LoadOptions{Kinds: kinds, Services: []string{"app"}})
 	if err != nil {
@@ -76,7 +67,7 @@ func shipped(t *testing.T, kinds []playbook.Kind) *playbook.Set {
 func verdicts(ctx context.Context, t *testing.T, lab *Lab, firing template.Data) map[string]string {
 	t.Helper()
 	alert := firing.Alerts[0]
-	p := shipped(t, kinds(t, lab)).Match(triage.Labels(alert.Labels))
+	p := shipped(t, kinds(t, lab.PrometheusURL(), traces(lab))).Match(triage.Labels(alert.Labels))
 	if p == nil {
 		t.Fatalf("no playbook for %v", alert.Labels)
 	}

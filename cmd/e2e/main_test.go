@@ -10,38 +10,12 @@
 package e2e
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
+
+	"triagebot/cmd/internal/program"
 )
 
-// binaryEnv tells the tests where TestMain built triagebot.
-const binaryEnv = "TRIAGEBOT_E2E_BINARY"
+var binary program.Binary
 
-func TestMain(m *testing.M) {
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-// run builds triagebot once for all tests.
-func run(m *testing.M) (code int, err error) {
-	dir, err := os.MkdirTemp("", "triagebot-e2e-")
-	if err != nil {
-		return 0, err
-	}
-	defer os.RemoveAll(dir) //nolint:errcheck // nothing depends on it
-	binary := filepath.Join(dir, "triagebot")
-	if out, err := exec.Command("go", "build", "-o", binary, "triagebot/cmd/triagebot").CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("build triagebot: %w\n%s", err, out)
-	}
-	if err := os.Setenv(binaryEnv, binary); err != nil {
-		return 0, err
-	}
-	return m.Run(), nil
-}
+func TestMain(m *testing.M) { os.Exit(binary.Run(m)) }

@@ -8,7 +8,6 @@ package e2e
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -128,17 +127,6 @@ func get(url string) ([]byte, error) {
 		return nil, fmt.Errorf("GET %s answers %s: %.300s", url, resp.Status, body.String())
 	}
 	return body.Bytes(), nil
-}
-
-// freeAddress is an address on loopback that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close() //nolint:errcheck // it was only asked for its address
-	return l.Addr().String()
 }
 
 func writeFile(t *testing.T, dir, name, text string) (path string) {

@@ -6,8 +6,6 @@ package e2e
 
 import (
 	"fmt"
-	"io/fs"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -52,16 +50,12 @@ func (w *world) configure(t *testing.T, poll time.Duration) {
 		writeFile(t, dir, "postgres-url", w.where.PostgresURL)
 		storage = "postgres: {url_file: postgres-url}"
 	}
-	names, err := fs.Glob(playbooks.Files, "*.yaml")
+	shipped, err := playbooks.All()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range names {
-		text, err := playbooks.Files.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		writeFile(t, filepath.Join(dir, "playbooks"), name, string(text))
+	for _, f := range shipped {
+		writeFile(t, filepath.Join(dir, "playbooks"), f.Name, string(f.Data))
 	}
 	file := writeFile(t, dir, "triagebot.yaml", fmt.Sprintf(botConfig, w.botAddress, storage,
 		w.alertmanagerURL, poll, w.promURL, w.app.URL(), w.slackURL, channelName))
@@ -73,14 +67,22 @@ func (w *world) configure(t *testing.T, poll time.Duration) {
 // startBot starts triagebot and waits until it takes notifications.
 func (w *world) startBot(t *testing.T) *process {
 	t.Helper()
-	bot := start(t, w.botDir(), "triagebot", os.Getenv(binaryEnv), "serve", "--config.file=triagebot.yaml")
+	path, err := binary.Path()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bot := start(t, w.botDir(), "triagebot", path, "serve", "--config.file=triagebot.yaml")
 	bot.answers(t, w.botURL()+"/-/ready")
 	return bot
 }
 
 // triagebot runs a subcommand to its end.
 func (w *world) triagebot(args ...string) (string, error) {
-	cmd := exec.Command(os.Getenv(binaryEnv), args...)
+	path, err := binary.Path()
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.Command(path, args...)
 	cmd.Dir = w.botDir()
 	out, err := cmd.CombinedOutput()
 	return string(out), err

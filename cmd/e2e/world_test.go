@@ -20,6 +20,7 @@ import (
 
 	"triagebot/cmd/demo/codexsim"
 	"triagebot/cmd/demo/promlab"
+	"triagebot/cmd/internal/program"
 	"triagebot/notifiers/slack/slacklocal"
 	"triagebot/playbooks"
 	"triagebot/triage/receive"
@@ -49,7 +50,7 @@ type world struct {
 // newWorld starts everything but triagebot.
 func newWorld(t *testing.T, where store.Options) *world {
 	t.Helper()
-	w := &world{dir: t.TempDir(), where: where, botAddress: freeAddress(t)}
+	w := &world{dir: t.TempDir(), where: where, botAddress: program.FreeAddress(t)}
 	w.startSlack(t)
 	w.startApp(t)
 	alertmanager := w.startAlertmanager(t)
@@ -112,7 +113,7 @@ receivers:
 
 func (w *world) startAlertmanager(t *testing.T) *process {
 	t.Helper()
-	dir, address := filepath.Join(w.dir, "alertmanager"), freeAddress(t)
+	dir, address := filepath.Join(w.dir, "alertmanager"), program.FreeAddress(t)
 	w.alertmanagerURL = "http://" + address
 	writeFile(t, dir, "webhook-token", webhookToken)
 	config := writeFile(t, dir, "alertmanager.yml", fmt.Sprintf(alertmanagerConfig, w.botAddress+receive.Path))
@@ -134,7 +135,7 @@ scrape_configs:
 
 func (w *world) startPrometheus(t *testing.T) *process {
 	t.Helper()
-	dir, address := filepath.Join(w.dir, "prometheus"), freeAddress(t)
+	dir, address := filepath.Join(w.dir, "prometheus"), program.FreeAddress(t)
 	w.promURL = "http://" + address
 	written, err := playbooks.Files.ReadFile(playbooks.AlertRules)
 	if err != nil {

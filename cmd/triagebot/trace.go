@@ -31,7 +31,7 @@ type traceFlags struct {
 	proto      []string
 	usage      []string
 	engine     []string
-	noIndex    bool
+	index      bool
 }
 
 func (f *traceFlags) register(cmd *kingpin.CmdClause) {
@@ -40,7 +40,7 @@ func (f *traceFlags) register(cmd *kingpin.CmdClause) {
 	cmd.Flag("proto-log", "A log of messages between app and worker.").PlaceHolder("FILE").StringsVar(&f.proto)
 	cmd.Flag("usage-log", "A log of what requests used.").PlaceHolder("FILE").StringsVar(&f.usage)
 	cmd.Flag("engine-log", "A log of workers' events, which have no request id.").PlaceHolder("FILE").StringsVar(&f.engine)
-	cmd.Flag("no-index", "Search the logs themselves even where there is an index.").BoolVar(&f.noIndex)
+	cmd.Flag("index", "Use the index where there is one; --no-index searches the logs themselves.").Default("true").BoolVar(&f.index)
 }
 
 // sources are the homes to search.
@@ -74,7 +74,7 @@ func (f *traceFlags) open() (*sources, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !f.noIndex {
+	if f.index {
 		if s.index, err = openTraceIndex(cfg); err != nil {
 			return nil, err
 		}
@@ -112,7 +112,7 @@ func codexLogs(f *traceFlags) []config.TraceLog {
 var codexKeys = []string{"req_id"}
 
 func traceCommands(app *kingpin.Application) []subcommand {
-	trace := app.Command("trace", "Look up a request in logs and trace backends. Exit status: 0 found, 1 not found, 2 trouble.")
+	trace := app.Command("trace", "Look up a request in logs and trace backends: triagebot trace ID. Its flags: triagebot trace show --help. Exit status: 0 found, 1 not found, 2 trouble.")
 	return []subcommand{traceShowCommand(trace), tracePickCommand(trace), traceIndexCommand(trace)}
 }
 
@@ -166,6 +166,17 @@ func (c *traceShow) show(ctx context.Context, stdout, stderr io.Writer) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
+	var follower *tracelog.Follower
+	if c.follow {
+		if from.logs == nil {
+			return errors.New("--follow needs a local log; backends are not followed")
+		}
+		// Before the lookup, which may take long: nothing that is appended
+		// meanwhile is missed.
+		if follower, err = from.logs.Follower(ctx, query.ID); err != nil {
+			return err
+		}
+	}
 	progress := newTraceProgress(stderr)
 	query.Progress = progress.bytes
 	if c.output == "text" && terminalOf(stdout) != nil {
@@ -179,11 +190,19 @@ func (c *traceShow) show(ctx context.Context, stdout, stderr io.Writer) (err err
 	if err := c.write(trace, stdout); err != nil {
 		return err
 	}
+	found := len(trace.Records) > 0
 	if c.follow {
-		return c.followOn(ctx, from, query.ID, stdout)
+		for i := range trace.Records {
+			follower.Know(&trace.Records[i].Record)
+		}
+		more, err := c.followOn(ctx, follower, query.ID, stdout)
+		if err != nil {
+			return err
+		}
+		found = found || more
 	}
 	switch {
-	case len(trace.Records) > 0:
+	case found:
 		return nil
 	case trace.Coverage.Complete:
 		return traceNothing
@@ -220,8 +239,11 @@ func parseAt(text string, now time.Time) (time.Time, error) {
 		}
 	}
 	t, err := tracelog.ParseTime(text)
-	if err != nil {
-		return t, fmt.Errorf("--at: %w", err)
+	switch {
+	case err != nil:
+		return t, fmt.Errorf("--at: %w, or 15:04 for today in UTC", err)
+	case t.Year() < 2000: // a year is read as seconds since 1970
+		return t, fmt.Errorf("--at: %q is %s; write a time like 2026-01-02T15:04:05Z, or 15:04 for today in UTC", text, t.UTC().Format(time.RFC3339))
 	}
 	return t, nil
 }
@@ -253,14 +275,13 @@ func (c *traceShow) writeFirst(t *tracelog.Trace, w io.Writer) error {
 	return err
 }
 
-// followOn writes what is appended, one line for each record.
-func (c *traceShow) followOn(ctx context.Context, from *sources, id string, w io.Writer) error {
-	if from.logs == nil {
-		return errors.New("--follow needs a local log; backends are not followed")
-	}
+// followOn writes what is appended, one line for each record, until ctx ends.
+// It says whether there was any.
+func (c *traceShow) followOn(ctx context.Context, follower *tracelog.Follower, id string, w io.Writer) (found bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	err := from.logs.Follow(ctx, id, func(records []tracelog.Record) {
+	err = follower.Follow(ctx, func(records []tracelog.Record) {
+		found = true
 		if err := tracelog.WriteAppended(w, id, records, c.output == "text" || c.output == "markdown"); err != nil {
 			cancel(err) // nobody reads any more
 		}
@@ -268,7 +289,7 @@ func (c *traceShow) followOn(ctx context.Context, from *sources, id string, w io
 	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
 		err = cause
 	}
-	return err
+	return found, err
 }
 
 // terminalOf is the terminal that w is; nil when it is none.

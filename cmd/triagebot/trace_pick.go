@@ -171,28 +171,41 @@ func (c *tracePick) window(coverage tracelog.Coverage) string {
 func traceIndexCommand(trace *kingpin.CmdClause) subcommand {
 	cmd := trace.Command("index", "Bring the index of the configured logs up to date now; serve does so by itself.")
 	file := cmd.Flag("config.file", "The configuration.").Default("triagebot.yaml").String()
-	return subcommand{cmd.FullCommand(), func(ctx context.Context, _, stderr io.Writer) (err error) {
-		cfg, err := config.LoadTraces(*file)
-		if err != nil {
-			return err
+	return subcommand{cmd.FullCommand(), func(ctx context.Context, _, stderr io.Writer) error {
+		if err := updateTraceIndex(ctx, *file, stderr); err != nil {
+			fmt.Fprintf(stderr, "triagebot: error: %v\n", err)
+			return traceTrouble
 		}
-		x, err := openTraceIndex(cfg)
-		if err != nil {
-			return err
-		}
-		if x == nil {
-			return fmt.Errorf("%s has no traces.index.dir; write the folder in which the index shall be", *file)
-		}
-		defer func() { err = errors.Join(err, x.Close()) }()
-		log := logrus.New()
-		log.SetOutput(stderr)
-		logs := traceLogs(cfg, x, 0)
-		indexer := tracelog.NewIndexer(tracelog.IndexerOptions{Index: x, Files: func() *tracelog.Files { return logs }, Log: log})
-		done := indexer.Update(ctx, true)
-		fmt.Fprintf(stderr, "%d logs are indexed, %s of them now\n", done.Logs, gigabytes(done.Bytes))
-		if done.Failed > 0 {
-			return fmt.Errorf("%d logs could not be indexed", done.Failed)
-		}
-		return ctx.Err()
+		return nil
 	}}
+}
+
+// updateTraceIndex indexes what the logs of a configuration have and their
+// index has not.
+func updateTraceIndex(ctx context.Context, configFile string, stderr io.Writer) (err error) {
+	cfg, err := config.LoadTraces(configFile)
+	if err != nil {
+		return err
+	}
+	if len(cfg.Logs) == 0 {
+		return fmt.Errorf("%s has no traces.logs; write the logs to index as in config.example.yaml", configFile)
+	}
+	x, err := openTraceIndex(cfg)
+	if err != nil {
+		return err
+	}
+	if x == nil {
+		return fmt.Errorf("%s has no traces.index.dir; write the folder in which the index shall be", configFile)
+	}
+	defer func() { err = errors.Join(err, x.Close()) }()
+	log := logrus.New()
+	log.SetOutput(stderr)
+	logs := traceLogs(cfg, x, 0)
+	indexer := tracelog.NewIndexer(tracelog.IndexerOptions{Index: x, Files: func() *tracelog.Files { return logs }, Log: log})
+	done := indexer.Update(ctx, true)
+	fmt.Fprintf(stderr, "indexed logs: %d, new in the index: %s\n", done.Logs, gigabytes(done.Bytes))
+	if done.Failed > 0 {
+		return fmt.Errorf("%d logs could not be indexed; lookups scan them", done.Failed)
+	}
+	return ctx.Err()
 }

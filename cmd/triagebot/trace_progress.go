@@ -115,4 +115,10 @@ func (p *traceProgress) wipe() {
 	}
 }
 
-func gigabytes(n int64) string { return fmt.Sprintf("%.2f GB", float64(n)/1e9) }
+// gigabytes is a size to two digits after the point, of less than that in MB.
+func gigabytes(n int64) string {
+	if n < 1e9 {
+		return fmt.Sprintf("%.2f MB", float64(n)/1e6)
+	}
+	return fmt.Sprintf("%.2f GB", float64(n)/1e9)
+}

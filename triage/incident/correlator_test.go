@@ -308,6 +308,7 @@ func TestAReopenedIncidentRunsThePlaybookThatMatchesNow(t *testing.T) {
 func TestRefireAfterReopenWithinIsAnotherIncident(t *testing.T) {
 	each(t, func(w *world) {
 		w.notify(1, 0, alert("Slow", "a", 0, 0))
+		w.endRuns()
 		w.notify(3, 0, alert("Slow", "a", 0, 3))
 		w.notify(19, 0, alert("Slow", "a", 19, 0)) // before any sweep has closed the first
 		list := w.incidents()
@@ -323,6 +324,7 @@ func TestRefireAfterReopenWithinIsAnotherIncident(t *testing.T) {
 func TestSweepClosesWhatStaysResolvedAndExpiresWhatIsNeverHeardOf(t *testing.T) {
 	each(t, func(w *world) {
 		w.notify(1, 0, alert("Slow", "a", 0, 0), alert("Errors", "a", 0, 0))
+		w.endRuns()
 		w.notify(2, 0, alert("Slow", "a", 0, 2), alert("Errors", "a", 0, 0))
 		sweep := func(minute float64) map[string]triage.IncidentState {
 			w.now = at(minute)

@@ -16,7 +16,7 @@ const (
 	cleared  event = "cleared"  // a whole notification says that none fires any more
 	vanished event = "vanished" // Alertmanager's API no longer lists its alerts
 	silent   event = "silent"   // nothing was heard of it for alert_ttl
-	expired  event = "expired"  // reopen_within has passed since it resolved
+	expired  event = "expired"  // reopen_within has passed since it resolved, and no run of it is under way
 )
 
 // effect is what a transition causes beside the new state.

@@ -30,6 +30,7 @@ func (w *world) close() {
 	w.t.Helper()
 	w.notify(1, 0, alert("Slow", "a", 0, 0))
 	w.notify(2, 0, alert("Slow", "a", 0, 2))
+	w.endRuns()
 	w.sweep(20)
 	if inc := w.only(); inc.State != triage.IncidentClosed {
 		w.t.Fatalf("the incident is %s, want it closed", inc.State)
@@ -91,8 +92,9 @@ func TestWhatIsNotOverIsNeverForgotten(t *testing.T) {
 		each(t, func(w *world) {
 			w.notify(1, 0, alert("Slow", "a", 0, 0))
 			w.notify(2, 0, alert("Slow", "a", 0, 2))
+			w.endRuns()
 			w.sweep(20)
-			w.exec(`UPDATE runs SET state = 'finished'`, `UPDATE deliveries SET state = 'sent'`)
+			w.exec(`UPDATE deliveries SET state = 'sent'`)
 			w.keep(day, day)
 			w.sweep(100 * 24 * 60)
 			w.only()

@@ -93,10 +93,14 @@ func (c *Correlator) moveAll(ctx context.Context, tx *store.Tx, incidents []tria
 		if inc.State != seen.State {
 			continue
 		}
-		if ev != expired {
-			if err := c.endAlerts(ctx, tx, &inc); err != nil {
+		if ev == expired {
+			if held, err := c.heldByRun(ctx, tx, inc, now); err != nil {
 				return err
+			} else if held {
+				continue
 			}
+		} else if err := c.endAlerts(ctx, tx, &inc); err != nil {
+			return err
 		}
 		if err := c.move(ctx, tx, &inc, ev, triage.Alert{}, now); err != nil {
 			return err

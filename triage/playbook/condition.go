@@ -67,7 +67,7 @@ func (c *Condition) Eval(vars map[string]any, d *Data) (bool, error) {
 	result, _, err := c.program.Eval(activation)
 	switch {
 	case err != nil && len(missing) > 0:
-		return false, fmt.Errorf("%s, so %q cannot be decided", strings.Join(missing, " and "), c.source)
+		return false, &undecided{missing: strings.Join(missing, " and "), source: c.source}
 	case err != nil:
 		return false, fmt.Errorf("%q cannot be decided: %w", c.source, err)
 	}
@@ -76,6 +76,13 @@ func (c *Condition) Eval(vars map[string]any, d *Data) (bool, error) {
 		return false, fmt.Errorf("%q yields %v, which is neither true nor false", c.source, result.Value())
 	}
 	return truth, nil
+}
+
+// undecided is a condition that lacks values.
+type undecided struct{ missing, source string }
+
+func (u *undecided) Error() string {
+	return fmt.Sprintf("%s, so %q cannot be decided", u.missing, u.source)
 }
 
 // labelsOf adds an empty value for each label that the condition selects and

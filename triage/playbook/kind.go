@@ -74,6 +74,7 @@ type OutcomeRow struct {
 	Vars     map[string]any // as Action.Vars declares: float64, string, bool, int64, map[string]any, []any
 	Value    string         // formatted with its unit
 	Baseline string         // likewise; "" without one
+	Missing  string         // why variables are absent, for people; "" where none is known
 }
 
 // Artifact is something to keep as evidence. Secrets in Data are redacted by

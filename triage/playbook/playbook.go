@@ -1,6 +1,7 @@
 package playbook
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -112,7 +113,7 @@ func (s *Step) Judge(row OutcomeRow, d *Data) (triage.Verdict, error) {
 	if s.Abnormal != nil {
 		abnormal, err := s.Abnormal.Eval(row.Vars, d)
 		if err != nil {
-			return triage.VerdictUnknown, err
+			return triage.VerdictUnknown, row.explain(err)
 		}
 		if abnormal {
 			return triage.VerdictAbnormal, nil
@@ -121,13 +122,22 @@ func (s *Step) Judge(row OutcomeRow, d *Data) (triage.Verdict, error) {
 	if s.Expect != nil {
 		fine, err := s.Expect.Eval(row.Vars, d)
 		if err != nil {
-			return triage.VerdictUnknown, err
+			return triage.VerdictUnknown, row.explain(err)
 		}
 		if !fine {
 			return triage.VerdictAbnormal, nil
 		}
 	}
 	return triage.VerdictNormal, nil
+}
+
+// explain says why values are missing, where the row knows.
+func (r OutcomeRow) explain(err error) error {
+	var lacks *undecided
+	if r.Missing == "" || !errors.As(err, &lacks) {
+		return err
+	}
+	return &undecided{missing: r.Missing, source: lacks.source}
 }
 
 // Set is all playbooks that were loaded together.

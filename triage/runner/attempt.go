@@ -62,7 +62,7 @@ func (x *execution) attempt(ctx context.Context, s *playbook.Step, limit time.Ti
 	case err != nil && errors.Is(context.Cause(ctx), errStepTimeout):
 		f = unknown(fmt.Sprintf("No answer within %s: %v.", timeout.Round(time.Millisecond), err), nextStep(err, "Look at what it asked; raise the step's timeout if it is slow by nature."))
 	case err != nil:
-		f = unknown(sentence(err), nextStep(err, "Try it by hand; the error is all that is known."))
+		f = unknown(sentence(err.Error()), nextStep(err, "Try it by hand; the error is all that is known."))
 	default:
 		for i := range out.Rows { // before a sentence can quote them
 			out.Rows[i].Vars = redactVars(out.Rows[i].Vars, x.Redact)

@@ -25,6 +25,11 @@ import (
 // is said in the finding; the finding stands.
 func (x *execution) stage(ctx context.Context, s *playbook.Step, f *triage.Finding, artifacts []playbook.Artifact) []evidence.Staged {
 	var staged []evidence.Staged
+	// When this look fails, commit decides.
+	if inc, err := x.Store.Incident(ctx, x.run.IncidentID); err == nil && isSealed(inc) && len(artifacts) > 0 {
+		x.refuseEvidence(f)
+		return nil
+	}
 	for _, a := range artifacts {
 		data, alt := a.Data, ""
 		if a.Draw != nil {
@@ -47,6 +52,18 @@ func (x *execution) stage(ctx context.Context, s *playbook.Step, f *triage.Findi
 		})
 	}
 	return staged
+}
+
+// isSealed says that an incident's bundle takes nothing more: its head is, or
+// soon will be, in the thread.
+func isSealed(inc triage.Incident) bool { return inc.State == triage.IncidentClosed }
+
+// refuseEvidence takes its evidence from a finding that comes after the bundle
+// was sealed, and has it say so.
+func (x *execution) refuseEvidence(f *triage.Finding) {
+	x.log.WithField("step", f.StepID).Warn("the incident is closed and its bundle sealed; the finding goes out without its evidence")
+	f.Evidence = nil
+	f.NextStep = strings.TrimSpace(f.NextStep + " The evidence of this finding is not kept: its incident was closed, and the bundle sealed, before.")
 }
 
 // draw keeps a defect in drawing from costing more than its picture.
@@ -126,6 +143,10 @@ func (x *execution) commit(ctx context.Context, f triage.Finding, staged []evide
 		inc, err := tx.LockIncident(ctx, x.run.IncidentID)
 		if err != nil {
 			return err
+		}
+		if isSealed(inc) && len(staged) > 0 {
+			x.refuseEvidence(&f)
+			staged = nil
 		}
 		added, err := tx.AddFinding(ctx, x.run, f)
 		if err != nil {

@@ -103,9 +103,9 @@ func rowName(r playbook.OutcomeRow) string {
 	return r.Name
 }
 
-// sentence makes one of an error: a capital first, a full stop last.
-func sentence(err error) string {
-	text := strings.TrimSpace(err.Error())
+// sentence makes one of a text: a capital first, a full stop last.
+func sentence(text string) string {
+	text = strings.TrimSpace(text)
 	first, size := utf8.DecodeRuneInString(text)
 	if size > 0 {
 		text = string(unicode.ToUpper(first)) + text[size:]

@@ -4,8 +4,10 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"triagebot/triage"
 	"triagebot/triage/evidence"
@@ -13,32 +15,69 @@ import (
 	"triagebot/triage/store"
 )
 
+const (
+	// publishLease is how long a publish keeps every other off the bundle, and
+	// publishTimeout when it gives up: well before another may begin, so that
+	// what it wrote last is there by then.
+	publishLease   = 30 * time.Second
+	publishTimeout = 20 * time.Second
+	// publishPause is when a publish that another keeps off looks again.
+	publishPause = time.Second
+)
+
 // Publish writes the incident's timeline, report and manifest as the database
-// has them now. It may be called at any time and any number of times.
+// has them now. It may be called at any time and any number of times: one at a
+// time publishes, the others get a store.Later, and a sealed bundle stays as it
+// is. One that fails keeps the others off until its lease is over, for what it
+// sent may still arrive.
 func (r *Runner) Publish(ctx context.Context, incidentID int64) error {
-	v, err := r.view(ctx, incidentID)
+	ticket, err := r.Store.ClaimBundle(ctx, incidentID, publishLease)
+	switch {
+	case errors.Is(err, store.ErrSealed):
+		return nil
+	case errors.Is(err, store.ErrPublishing):
+		return &store.Later{After: publishPause, Why: err.Error()}
+	case err == nil:
+		err = r.publish(ctx, incidentID, ticket)
+	}
 	if err != nil {
 		return fmt.Errorf("publish evidence of incident %d: %w", incidentID, err)
 	}
-	head, err := r.Bundles.Publish(ctx, v)
-	if err != nil || !v.Sealed {
+	return nil
+}
+
+func (r *Runner) publish(ctx context.Context, incidentID, ticket int64) error {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	v, err := r.view(ctx, incidentID)
+	if err != nil {
 		return err
 	}
-	return r.announceSeal(ctx, v, head)
+	head, err := r.Bundles.Publish(ctx, v)
+	if err != nil {
+		return err
+	}
+	return r.Store.Tx(ctx, func(tx *store.Tx) error {
+		if _, err := tx.LockIncident(ctx, incidentID); err != nil {
+			return err
+		}
+		if !v.Sealed {
+			return tx.ReleaseBundle(ctx, incidentID, ticket, "")
+		}
+		if err := tx.ReleaseBundle(ctx, incidentID, ticket, head); err != nil {
+			return err
+		}
+		return announceSeal(ctx, tx, v, head)
+	})
 }
 
 // announceSeal posts the head of a sealed bundle. The thread is where whoever
 // could rewrite the bundle as a whole cannot reach, so this is what
 // `triagebot evidence verify --head` is given.
-func (r *Runner) announceSeal(ctx context.Context, v evidence.View, head string) error {
+func announceSeal(ctx context.Context, tx *store.Tx, v evidence.View, head string) error {
 	text := fmt.Sprintf("Closed. Evidence sealed: %d files, head %s", len(v.Evidence), head)
 	post := triage.Post{Note: &triage.NotePost{IncidentID: v.Incident.ID, Text: text}}
-	return r.Store.Tx(ctx, func(tx *store.Tx) error {
-		if _, err := tx.LockIncident(ctx, v.Incident.ID); err != nil {
-			return err
-		}
-		return incident.OweReplies(ctx, tx, v.Incident.ID, "sealed", post, triage.PriorityFile)
-	})
+	return incident.OweReplies(ctx, tx, v.Incident.ID, "sealed", post, triage.PriorityFile)
 }
 
 func (r *Runner) view(ctx context.Context, incidentID int64) (v evidence.View, err error) {

@@ -37,9 +37,9 @@ type Bundles interface {
 type Options struct {
 	Store    *store.DB
 	Bundles  Bundles
-	Redact   func(string) string // masks secrets in text that is posted
-	Playbook func(name string) *playbook.Playbook
-	Services func() map[string]string // name → base URL
+	Redact   func(string) string                  // masks secrets in text that is posted
+	Playbook func(name string) *playbook.Playbook // nil when this process has none of that name
+	Services func() map[string]string             // name → base URL
 	Replies  func(labels triage.Labels) Replies
 	Parent   incident.Parent
 	// EvidenceURL makes the link to a file of a bundle.
@@ -69,8 +69,8 @@ func New(opts Options) *Runner {
 const tooLate = 15 * time.Minute
 
 // Execute works a run to its end. It returns nil when the run is over, by this
-// call or another; an error means that the database could not be written, and
-// that Execute is to be called again. A second call goes on where the first
+// call or another; an error means that the database could not be written, or is
+// a store.Later, and that Execute is to be called again. A second call goes on where the first
 // was killed: a step whose finding is committed is not run again.
 func (r *Runner) Execute(ctx context.Context, runID int64) error {
 	run, err := r.Store.Run(ctx, runID)
@@ -81,10 +81,12 @@ func (r *Runner) Execute(ctx context.Context, runID int64) error {
 		return nil
 	}
 	log := r.Log.WithFields(logrus.Fields{"incident": run.IncidentID, "run": run.ID, "playbook": run.Playbook})
-	pb := r.Playbook(run.Playbook)
-	if pb == nil {
-		log.Warn("the playbook is gone from the configuration")
-		return r.fail(ctx, run, fmt.Sprintf("playbook %q is no longer in the configuration; nothing was checked", run.Playbook))
+	pb, err := r.playbook(ctx, &run, log)
+	if errors.Is(err, errNoPlaybook) {
+		return r.fail(ctx, run, err.Error())
+	}
+	if err != nil {
+		return err
 	}
 	inc, err := r.Store.Incident(ctx, run.IncidentID)
 	if err != nil {
@@ -250,27 +252,4 @@ func (x *execution) step(ctx context.Context, s *playbook.Step, limit time.Time)
 	x.log.WithFields(logrus.Fields{"step": s.ID, "state": kept.State(), "took": kept.Took.String()}).Info(kept.Headline)
 	x.learn(kept)
 	return nil
-}
-
-// fail ends a run that could not be executed at all, and says so in the thread.
-func (r *Runner) fail(ctx context.Context, run triage.Run, cause string) error {
-	return r.Store.Tx(ctx, func(tx *store.Tx) error {
-		inc, err := tx.LockIncident(ctx, run.IncidentID)
-		if err != nil {
-			return err
-		}
-		ended, err := tx.EndRun(ctx, run.ID, triage.RunFailed, cause, r.Now())
-		if err != nil || !ended {
-			return err
-		}
-		r.metrics.runs.WithLabelValues("failed").Inc()
-		if err := tx.AppendTimeline(ctx, triage.TimelineEntry{IncidentID: run.IncidentID, At: r.Now(), Kind: "run", Actor: "triagebot", Text: cause}); err != nil {
-			return err
-		}
-		note := triage.Post{Note: &triage.NotePost{IncidentID: run.IncidentID, Text: "Run not possible: " + cause + "."}}
-		if err := incident.OweReplies(ctx, tx, run.IncidentID, fmt.Sprintf("run/%d/failed", run.ID), note, triage.PriorityFinding); err != nil {
-			return err
-		}
-		return incident.OweParents(ctx, tx, r.Parent, inc, r.Now())
-	})
 }

@@ -93,6 +93,7 @@ var start = time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)
 // world is a runner with one playbook, on a database with one incident.
 type world struct {
 	t       *testing.T
+	where   store.Options
 	db      *store.DB
 	r       *runner.Runner
 	probe   *probe
@@ -119,7 +120,7 @@ func each(t *testing.T, source string, test func(w *world)) {
 		w := &world{t: t, replies: runner.RepliesAll, bundles: &bundles{}, now: func() time.Time { return start }}
 		w.probe = &probe{do: map[string]func(context.Context, int) (*playbook.Outcome, error){}, tries: map[string]int{}}
 		where.Now = func() time.Time { return w.now() }
-		w.db = storetest.Open(t, where)
+		w.where, w.db = where, storetest.Open(t, where)
 		set, err := playbook.Load([]playbook.File{{Name: "test.yaml", Data: []byte(source)}}, playbook.LoadOptions{Kinds: []playbook.Kind{w.probe}})
 		if err != nil {
 			t.Fatal(err)
@@ -513,17 +514,87 @@ func TestNormalFindingsAreFoldedWhereOnlyAbnormalOnesSpeak(t *testing.T) {
 	})
 }
 
-func TestAPlaybookThatIsGoneIsSaid(t *testing.T) {
+// missing has the runner know no playbook but the fallback, which is fallback's
+// when it is given.
+func (w *world) missing(fallback *playbook.Playbook) {
+	w.r.Playbook = func(name string) *playbook.Playbook {
+		if name == playbook.FallbackName {
+			return fallback
+		}
+		return nil
+	}
+}
+
+func TestARunWaitsForAReplicaThatHasItsPlaybook(t *testing.T) {
 	each(t, fourSteps, func(w *world) {
 		run := w.open()
-		w.r.Playbook = func(string) *playbook.Playbook { return nil }
+		has := w.r.Playbook
+		w.missing(has("latency")) // a replica that has not reloaded yet
+		for _, age := range []time.Duration{0, 59 * time.Second} {
+			w.now = func() time.Time { return start.Add(age) }
+			var later *store.Later
+			if err := w.r.Execute(t.Context(), run.ID); !errors.As(err, &later) || later.After <= 0 {
+				t.Fatalf("%s old: %v, want it put back into the queue", age, err)
+			}
+		}
+		if _, others := w.deliveries(); len(others) != 0 || len(w.findings(run)) != 0 {
+			t.Errorf("thread %+v, want nothing said while the run waits", others)
+		}
+		w.r.Playbook = has
+		w.execute(run)
+		after, err := w.db.Run(t.Context(), run.ID)
+		if err != nil || after.State != triage.RunFinished || after.Playbook != "latency" || len(w.findings(run)) != 4 {
+			t.Errorf("run %+v (%v), %d findings", after, err, len(w.findings(run)))
+		}
+	})
+}
+
+func TestTheFallbackRunsForAPlaybookThatNobodyHas(t *testing.T) {
+	each(t, fourSteps, func(w *world) {
+		run := w.open()
+		has := w.r.Playbook
+		w.missing(has("latency"))
+		w.now = func() time.Time { return start.Add(time.Minute) }
+		ctx, kill := context.WithCancel(t.Context())
+		w.probe.do["after"] = func(context.Context, int) (*playbook.Outcome, error) {
+			kill()
+			return value(1), nil
+		}
+		if err := w.r.Execute(ctx, run.ID); err == nil {
+			t.Fatal("the attempt that was killed says that the run is over")
+		}
+		// Whoever goes on goes on with the fallback, and says nothing twice.
+		delete(w.probe.do, "after")
+		w.r.Playbook = func(name string) *playbook.Playbook {
+			if name != playbook.FallbackName {
+				t.Errorf("the second attempt asks for %s", name)
+			}
+			return has("latency")
+		}
+		w.execute(run)
+		after, err := w.db.Run(t.Context(), run.ID)
+		if err != nil || after.State != triage.RunFinished || after.Playbook != playbook.FallbackName || len(w.findings(run)) != 4 {
+			t.Errorf("run %+v (%v), %d findings", after, err, len(w.findings(run)))
+		}
+		_, others := w.deliveries()
+		if len(others) != 4 || others[0].Body.Note == nil || others[0].Body.Note.Text != "Playbook latency is no longer loaded; the fallback ran." {
+			t.Errorf("thread %+v, want the reason once, then three findings", others)
+		}
+	})
+}
+
+func TestARunWithoutAnyPlaybookFailsAndSaysSo(t *testing.T) {
+	each(t, fourSteps, func(w *world) {
+		run := w.open()
+		w.missing(nil)
+		w.now = func() time.Time { return start.Add(time.Minute) }
 		w.execute(run)
 		after, err := w.db.Run(t.Context(), run.ID)
 		if err != nil || after.State != triage.RunFailed {
 			t.Errorf("run %+v (%v)", after, err)
 		}
 		_, others := w.deliveries()
-		if len(others) != 1 || !strings.Contains(others[0].Body.Note.Text, "no longer in the configuration") {
+		if len(others) != 1 || !strings.HasPrefix(others[0].Body.Note.Text, "Run not possible: neither the playbook nor the fallback is loaded") {
 			t.Errorf("thread %+v", others)
 		}
 	})

@@ -61,7 +61,7 @@ func (a *queryAction) outcome(env *playbook.Env, got *answers) (*playbook.Outcom
 		if !m.hasBaseline {
 			lacking++
 		}
-		out.Rows = append(out.Rows, a.row(m, withValue))
+		out.Rows = append(out.Rows, a.row(m, withValue, got.baseline))
 	}
 	if a.offset > 0 && lacking > 0 {
 		env.Debugf("%d of %d series had no value %s before", lacking, len(shown), model.Duration(a.offset))
@@ -70,7 +70,7 @@ func (a *queryAction) outcome(env *playbook.Env, got *answers) (*playbook.Outcom
 	return out, nil
 }
 
-func (a *queryAction) row(m measured, withValue int) playbook.OutcomeRow {
+func (a *queryAction) row(m measured, withValue int, baseline *promapi.Result) playbook.OutcomeRow {
 	row := playbook.OutcomeRow{
 		Name:  seriesName(m.labels),
 		Value: a.unit.Format(m.value),
@@ -83,6 +83,14 @@ func (a *queryAction) row(m measured, withValue int) playbook.OutcomeRow {
 	if m.hasBaseline {
 		row.Vars["baseline"] = m.baseline
 		row.Baseline = a.unit.Format(m.baseline)
+	}
+	switch {
+	case baseline == nil: // none was asked for
+	case len(baseline.Series) > 0:
+		row.Vars["is_new"] = len(m.basePoints) == 0
+	default:
+		// A Prometheus that began later knows of no change.
+		row.Missing = fmt.Sprintf("no baseline (history is shorter than %s, or nothing was scraped then)", model.Duration(a.offset))
 	}
 	return row
 }

@@ -107,8 +107,9 @@ func (k *query) Decode(c *playbook.Compiler, node *yaml.Node) playbook.Action {
 }
 
 // Vars are: value, its finite double (±Inf is the largest there is); baseline,
-// absent where the series had none; series_count, of all series with a value;
-// series, the labels of this one. (labels are the alert's.)
+// absent where the series had none; is_new, whether it had none while the query
+// had others then, absent where it had none at all; series_count, of all series
+// with a value; series, the labels of this one. (labels are the alert's.)
 func (a *queryAction) Vars() map[string]*cel.Type {
 	vars := map[string]*cel.Type{
 		"value":        cel.DoubleType,
@@ -117,6 +118,7 @@ func (a *queryAction) Vars() map[string]*cel.Type {
 	}
 	if a.offset > 0 {
 		vars["baseline"] = cel.DoubleType
+		vars["is_new"] = cel.BoolType
 	}
 	return vars
 }

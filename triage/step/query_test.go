@@ -247,7 +247,7 @@ finding: '{{ .Series.route }}: {{ .Value }} after {{ .Baseline | ms }}'`)
 		t.Fatal(err)
 	}
 	want := map[string]any{
-		"value": math.MaxFloat64, "baseline": 2.0, "series_count": int64(1),
+		"value": math.MaxFloat64, "baseline": 2.0, "is_new": false, "series_count": int64(1),
 		"series": map[string]any{"__name__": "latency", "route": "/a"},
 	}
 	if diff := cmp.Diff(want, out.Rows[0].Vars); diff != "" {

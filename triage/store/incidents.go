@@ -4,7 +4,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"triagebot/triage"
@@ -128,36 +127,4 @@ func (db *DB) Timeline(ctx context.Context, incidentID int64) ([]triage.Timeline
 		e.At = fromMicros(at)
 		return e, err
 	}, `SELECT incident_id, seq, at, kind, actor, text FROM timeline WHERE incident_id = $1 ORDER BY seq`, incidentID)
-}
-
-// LastEvidence reads the newest entry of an incident's evidence chain; the
-// zero entry when it has none. Call it under LockIncident.
-func (tx *Tx) LastEvidence(ctx context.Context, incidentID int64) (triage.Evidence, error) {
-	entries, err := all(ctx, tx, scanEvidence, `SELECT entry_json FROM evidence WHERE incident_id = $1 ORDER BY seq DESC LIMIT 1`, incidentID)
-	if err != nil || len(entries) == 0 {
-		return triage.Evidence{}, err
-	}
-	return entries[0], nil
-}
-
-// AppendEvidence adds an entry to the chain. Its file must be on disk by now.
-// Call it under LockIncident.
-func (tx *Tx) AppendEvidence(ctx context.Context, e triage.Evidence) error {
-	return tx.exec(ctx, `INSERT INTO evidence (incident_id, seq, entry_json) VALUES ($1, $2, $3)`, e.IncidentID, e.Seq, toJSON(e))
-}
-
-// Evidence reads an incident's evidence chain in order.
-func (db *DB) Evidence(ctx context.Context, incidentID int64) ([]triage.Evidence, error) {
-	return all(ctx, db, scanEvidence, `SELECT entry_json FROM evidence WHERE incident_id = $1 ORDER BY seq`, incidentID)
-}
-
-func scanEvidence(s scanner) (e triage.Evidence, err error) {
-	var text string
-	if err := s.Scan(&text); err != nil {
-		return e, err
-	}
-	if err := fromJSON(text, &e); err != nil {
-		return e, fmt.Errorf("evidence entry: %w", err)
-	}
-	return e, nil
 }

@@ -22,13 +22,32 @@ type JobsOptions struct {
 	// ReplicaID names this process among those on the database; unique.
 	ReplicaID string
 	// Run executes a run. It is called again, here or in another replica,
-	// until it returns nil, and must bear being called twice at once.
+	// until it returns nil, and must bear being called twice at once. A Later
+	// says when.
 	Run func(ctx context.Context, runID int64) error
 	// Publish writes an incident's evidence bundle as the database has it now.
 	// Called as Run is.
 	Publish    func(ctx context.Context, incidentID int64) error
 	MaxWorkers int // jobs at once; 0 means 32
 	Log        *logrus.Logger
+}
+
+// Later is the error that puts a job back into the queue, for this or another
+// replica to take up after a pause. It is no failure and counts no attempt.
+type Later struct {
+	After time.Duration
+	Why   string
+}
+
+func (l *Later) Error() string { return fmt.Sprintf("again in %s: %s", l.After, l.Why) }
+
+// forRiver is the end of a job in River's words.
+func forRiver(err error) error {
+	var later *Later
+	if errors.As(err, &later) {
+		return river.JobSnooze(later.After) // gives the attempt back
+	}
+	return err
 }
 
 // Jobs works the jobs of one process.
@@ -51,7 +70,7 @@ type runWorker struct {
 }
 
 func (w *runWorker) Work(ctx context.Context, job *river.Job[runArgs]) error {
-	return w.run(ctx, job.Args.RunID)
+	return forRiver(w.run(ctx, job.Args.RunID))
 }
 
 type publishArgs struct {
@@ -66,7 +85,7 @@ type publishWorker struct {
 }
 
 func (w *publishWorker) Work(ctx context.Context, job *river.Job[publishArgs]) error {
-	return w.publish(ctx, job.Args.IncidentID)
+	return forRiver(w.publish(ctx, job.Args.IncidentID))
 }
 
 // retryPolicy is a backoff with a ceiling: an incident is of no use in an hour.
@@ -169,7 +188,8 @@ func (j *Jobs) Run(ctx context.Context, grace time.Duration) error {
 	}
 }
 
-// beat says that this replica lives, and makes the jobs of dead ones available.
+// beat says that this replica lives, and makes the jobs of dead ones, and the
+// bundles that they were publishing, available.
 func (j *Jobs) beat(ctx context.Context) error {
 	return j.db.Tx(ctx, func(tx *Tx) error {
 		now, err := tx.sharedNow(ctx)
@@ -189,6 +209,9 @@ func (j *Jobs) beat(ctx context.Context) error {
 			err = tx.exec(ctx, dead, micros(now.Add(-replicaDead)))
 		}
 		if err != nil {
+			return err
+		}
+		if err := tx.freeBundles(ctx); err != nil {
 			return err
 		}
 		n, err := tx.rescue(ctx)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -128,6 +129,46 @@ func TestARunThatFailsIsWorkedAgain(t *testing.T) {
 		startRun(t, db)
 		receiveWithin(t, "the first try", ran)
 		receiveWithin(t, "the second try", ran)
+	})
+}
+
+// A run that waits for a replica with its playbook must neither use up its
+// attempts nor keep a worker busy.
+func TestARunThatIsPutBackIsWorkedAfterItsPauseAndLosesNoAttempt(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, where store.Options) {
+		db := storetest.Open(t, where)
+		const pause = time.Second
+		ran := make(chan int64, 10)
+		var times []time.Time // ran orders them
+		start := jobsOf(t, db, func(context.Context, int64) error {
+			times = append(times, time.Now())
+			defer func() { ran <- int64(len(times)) }()
+			if len(times) < 3 {
+				return fmt.Errorf("run: %w", &store.Later{After: pause, Why: "not here"})
+			}
+			return nil
+		})
+		start()
+		startRun(t, db)
+		for range 3 {
+			receiveWithin(t, "another try", ran)
+		}
+		for i := range 2 {
+			if waited := times[i+1].Sub(times[i]); waited < pause/2 { // River keeps milliseconds
+				t.Errorf("try %d came after %s, want a pause of %s", i+2, waited, pause)
+			}
+		}
+		var attempt, errs int
+		query := `SELECT attempt, COALESCE(json_array_length(errors), 0) FROM river_job`
+		if where.PostgresURL != "" {
+			query = `SELECT attempt, COALESCE(array_length(errors, 1), 0) FROM river_job`
+		}
+		if err := raw(t, where).QueryRowContext(t.Context(), query).Scan(&attempt, &errs); err != nil {
+			t.Fatal(err)
+		}
+		if attempt != 1 || errs != 0 {
+			t.Errorf("%d attempts and %d errors are counted, want the one that ended it and none", attempt, errs)
+		}
 	})
 }
 

@@ -57,6 +57,14 @@ func runsOf(ctx context.Context, q queryer, incidentID int64) ([]triage.Run, err
 	return all(ctx, q, scanRun, `SELECT `+runColumns+` FROM runs WHERE incident_id = $1 ORDER BY id`, incidentID)
 }
 
+// RunUnderWay says whether the incident has a run that is not over and was
+// created after the instant.
+func (tx *Tx) RunUnderWay(ctx context.Context, incidentID int64, since time.Time) (bool, error) {
+	n, err := one(ctx, tx, scanOf[int64], `
+		SELECT COUNT(*) FROM runs WHERE incident_id = $1 AND state IN ('pending', 'running') AND created_at > $2`, incidentID, micros(since))
+	return n > 0, err
+}
+
 // BeginRun marks a run as running and keeps the steps it will take, so that
 // the parent message can show them. Only the first attempt sets the time; it
 // says false when the run is over already.
@@ -65,6 +73,13 @@ func (tx *Tx) BeginRun(ctx context.Context, id int64, playbookHash string, steps
 		UPDATE runs SET state = 'running', playbook_hash = $2, steps_json = $3,
 			started_at = CASE WHEN started_at = 0 THEN $4 ELSE started_at END
 		WHERE id = $1 AND state IN ('pending', 'running')`, id, playbookHash, toJSON(steps), micros(at))
+	return n == 1, err
+}
+
+// ReplacePlaybook gives a run that is not over another playbook than the one it
+// was started with; false when that was done before.
+func (tx *Tx) ReplacePlaybook(ctx context.Context, id int64, was, is string) (bool, error) {
+	n, err := tx.execCount(ctx, `UPDATE runs SET playbook = $3 WHERE id = $1 AND playbook = $2 AND state IN ('pending', 'running')`, id, was, is)
 	return n == 1, err
 }
 

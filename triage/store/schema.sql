@@ -110,6 +110,16 @@ CREATE TABLE evidence (
   PRIMARY KEY (incident_id, seq)
 );
 
+-- Who publishes an incident's bundle now, and the head of a sealed one.
+CREATE TABLE bundles (
+  incident_id BIGINT PRIMARY KEY REFERENCES incidents (id),
+  publisher   TEXT NOT NULL,             -- the replica
+  ticket      BIGINT NOT NULL,           -- counts the publishes
+  lease_until BIGINT NOT NULL,
+  head        TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX bundles_leased ON bundles (publisher) WHERE lease_until <> 0;
+
 CREATE TABLE timeline (
   incident_id BIGINT NOT NULL REFERENCES incidents (id),
   seq         BIGINT NOT NULL,

@@ -100,11 +100,15 @@ func (s *stitcher) end(a *answer, found *Found, err error) {
 	}
 }
 
-// tell passes on the trace as known so far. The lock is held.
+// tell passes on the trace as known so far, which is not complete before all
+// links have been followed. The lock is held.
 func (s *stitcher) tell() {
-	if s.opts.Partial != nil {
-		s.opts.Partial(s.assemble())
+	if s.opts.Partial == nil {
+		return
 	}
+	t := s.assemble()
+	t.Coverage.Complete = false
+	s.opts.Partial(t)
 }
 
 func (s *stitcher) progress(a *answer, done, total int64) {

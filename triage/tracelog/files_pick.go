@@ -126,7 +126,7 @@ func (h *Files) indexedRanges(ctx context.Context, p Pick, f *logFile, from time
 		return nil, false, fmt.Sprintf("the index could not be read (%v)", err)
 	}
 	if summary.Damaged > 0 {
-		note = fmt.Sprintf("%d index files could not be used (%v)", summary.Damaged, summary.Problem)
+		note = unusable(&summary.Rest)
 	}
 	unit := float64(unitOf(f.source.Roles.Unit))
 	ranges = []pickRange{}

@@ -98,10 +98,10 @@ func TestIndexIsScanIsNaive(t *testing.T) {
 			for _, id := range nastyIDs {
 				want := naiveFind(&source, log, id)
 				for way, h := range map[string]*Files{"scan": scan, "index": indexed} {
-					for hint, at := range map[string]time.Time{"": {}, " with a hint": n.at.Add(-time.Minute)} {
+					for hint, at := range map[string]time.Time{"no hint": {}, "a hint": n.at.Add(-time.Minute)} {
 						found := find(t, h, Query{ID: id, At: at, Slack: 10 * time.Second})
 						if got := offsetsIn(found, path); !slices.Equal(got, want) {
-							t.Fatalf("seed %d, id %q, %s%s, %s:\ngot  %v\nwant %v", seed, id, way, hint, state, got, want)
+							t.Fatalf("seed %d, id %q, %s, %s, %s:\ngot  %v\nwant %v", seed, id, way, hint, state, got, want)
 						}
 						if !found.Coverage.Complete {
 							t.Fatalf("seed %d: not complete: %+v", seed, found.Coverage)

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"slices"
@@ -16,25 +17,57 @@ import (
 // followEvery is how often logs are looked at for what was appended.
 const followEvery = 250 * time.Millisecond
 
-// Follow tells of an id's records as they are appended to the logs, from now on
-// until ctx ends. What stands in them already is Find's. A file that appears
-// meanwhile, as by rotation, is read from its beginning.
-func (h *Files) Follow(ctx context.Context, id string, tell func([]Record)) error {
+// Follower tells of an id's records as they are appended to the logs. It is
+// used by one goroutine.
+type Follower struct {
+	home    *Files
+	scanner *scanner
+	begun   bool
+	read    map[fileID]int64 // how far each file has been read
+	known   map[recordPlace]bool
+}
+
+// recordPlace is where a line stands; with its contents, for a truncated file
+// may have another one there.
+type recordPlace struct {
+	source, file string
+	offset       int64
+	line         [sha256.Size]byte
+}
+
+func placeOf(r *Record) recordPlace {
+	return recordPlace{r.Source, r.File, r.Offset, sha256.Sum256(r.Raw)}
+}
+
+// Follower notes how far the logs reach now. Made before a Find, it misses
+// nothing that is appended during that.
+func (h *Files) Follower(ctx context.Context, id string) (*Follower, error) {
 	if id == "" {
-		return errors.New("the id is empty; write the request's id")
+		return nil, errors.New("the id is empty; write the request's id")
 	}
-	f := &follower{home: h, scanner: newScanner(id, func(int64) {}), read: map[fileID]int64{}}
+	f := &Follower{home: h, scanner: newScanner(id, func(int64) {}), read: map[fileID]int64{}, known: map[recordPlace]bool{}}
 	f.look(ctx) // what is there counts as read
+	return f, nil
+}
+
+// Know keeps a record that has been shown already from being told of.
+func (f *Follower) Know(r *Record) { f.known[placeOf(r)] = true }
+
+// Follow tells of what was appended since the Follower was made, until ctx
+// ends. A file that appears meanwhile, as by rotation, is read from its
+// beginning. A line is told of when it has ended.
+func (f *Follower) Follow(ctx context.Context, tell func([]Record)) error {
 	ticker := time.NewTicker(followEvery)
 	defer ticker.Stop()
 	for {
+		records := slices.DeleteFunc(f.look(ctx), func(r Record) bool { return f.known[placeOf(&r)] })
+		if len(records) > 0 {
+			tell(records)
+		}
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
 			return nil
-		}
-		if records := f.look(ctx); len(records) > 0 {
-			tell(records)
 		}
 	}
 }
@@ -60,16 +93,8 @@ func WriteAppended(w io.Writer, id string, records []Record, asText bool) error 
 	return p.Flush()
 }
 
-// follower knows how far each file has been read.
-type follower struct {
-	home    *Files
-	scanner *scanner
-	begun   bool
-	read    map[fileID]int64
-}
-
 // look reads what has been appended, up to the last line that has ended.
-func (f *follower) look(ctx context.Context) []Record {
+func (f *Follower) look(ctx context.Context) []Record {
 	files, _ := openFiles(f.home.withIDs())
 	var records []Record
 	now := map[fileID]int64{}

@@ -107,7 +107,7 @@ func openFile(source *Source, path string) (*logFile, error) {
 	if err == nil {
 		f.size, f.changed = info.Size(), info.ModTime()
 		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-			f.id = fileID{source, uint64(stat.Dev), stat.Ino}
+			f.id = fileID{source, uint64(stat.Dev), stat.Ino} //nolint:unconvert // Dev is an int32 elsewhere
 		}
 		f.packed, err = packingOf(file)
 	}

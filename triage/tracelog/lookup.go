@@ -88,7 +88,7 @@ func (l *lookup) indexed(ctx context.Context, f *fileState) []int64 {
 		return nil
 	}
 	if hits.Damaged > 0 {
-		f.note = fmt.Sprintf("%d index files could not be used (%v)", hits.Damaged, hits.Problem)
+		f.note = unusable(&hits.Rest)
 	}
 	left := int64(0)
 	f.open = nil
@@ -101,6 +101,11 @@ func (l *lookup) indexed(ctx context.Context, f *fileState) []int64 {
 		l.searched.Add(f.size - left)
 	}
 	return hits.Lines
+}
+
+// unusable says which part of an index is damaged.
+func unusable(r *index.Rest) string {
+	return fmt.Sprintf("%s could not be used (%v)", counted(r.Damaged, "index file"), r.Problem)
 }
 
 // spec is what the index keeps of the source's lines.

@@ -162,10 +162,12 @@ func (s *scanner) search(f *logFile, text []byte, own int, base, begin int64, ou
 				end = at + i
 			}
 			from = end // of this line nothing more is to be read
-			line, err := s.whole(f, text, base, start, end)
-			if err == nil && start >= out.next { // else it was read from the chunk before
+			if start < out.next {
+				continue // it was read from the chunk before
+			}
+			out.next = start + 1
+			if line, err := s.whole(f, text, base, start, end); err == nil {
 				s.take(f, line, start, out)
-				out.next = start + 1
 			}
 		}
 		from = max(from, next)

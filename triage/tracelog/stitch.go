@@ -24,8 +24,8 @@ const (
 // StitchOptions are what a caller may ask of Stitch beyond the trace.
 type StitchOptions struct {
 	// Partial, unless nil, is told what is known so far each time a home has
-	// something. It is called by one goroutine at a time, not once Stitch has
-	// returned, and may keep the trace.
+	// something; such a trace is never complete. It is called by one goroutine at
+	// a time, not once Stitch has returned, and may keep the trace.
 	Partial func(*Trace)
 }
 

@@ -176,8 +176,8 @@ func TestPartialTraces(t *testing.T) {
 	var got []string
 	var once sync.Once
 	trace, err := Stitch(t.Context(), []Home{fast, slow}, Query{ID: "a"}, StitchOptions{Partial: func(p *Trace) {
-		if p.Coverage.Complete != (len(p.Records) == 2) {
-			t.Errorf("%d records, complete: %t", len(p.Records), p.Coverage.Complete)
+		if p.Complete() {
+			t.Errorf("complete with %d records, before links are followed", len(p.Records))
 		}
 		got = append(got, brief(p))
 		once.Do(func() { close(release) })
@@ -185,7 +185,7 @@ func TestPartialTraces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got[0] != "proto:0\n" || got[len(got)-1] != brief(trace) || len(trace.Records) != 2 {
+	if got[0] != "proto:0\n" || got[len(got)-1] != brief(trace) || len(trace.Records) != 2 || !trace.Complete() {
 		t.Errorf("%q, then %q", got, brief(trace))
 	}
 }

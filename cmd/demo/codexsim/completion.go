@@ -74,8 +74,10 @@ func (a *App) complete(ctx context.Context, call *exchange) (status int, body an
 const chunksPerTurn = 3
 
 // stream waits for the worker's chunks and returns how many came. The first
-// takes seven tenths of the whole time, as a model takes to begin.
+// takes seven tenths of the whole time, as a model takes to begin. Each has its
+// instant from the beginning on, so that a busy machine's delays do not add up.
 func (a *App) stream(ctx context.Context, call *exchange, exited <-chan struct{}) (chunks int, end ending) {
+	began := time.Now()
 	whole := chatLatency(quantileAt(a.opts.Seed, call.number), a.faults.is(Slow))
 	if call.number%a.errorEvery() == 0 {
 		if end := pause(ctx, exited, whole); end != streamed {
@@ -89,11 +91,8 @@ func (a *App) stream(ctx context.Context, call *exchange, exited <-chan struct{}
 		harm = harmOf(call.number)
 	}
 	for seq := 1; seq <= chunksPerTurn; seq++ {
-		share := whole * 3 / 20
-		if seq == 1 {
-			share = whole * 7 / 10
-		}
-		if end := pause(ctx, exited, share); end != streamed {
+		due := began.Add(whole * time.Duration(11+3*seq) / 20)
+		if end := pause(ctx, exited, time.Until(due)); end != streamed {
 			return chunks, end
 		}
 		for range harm.times(seq) {

@@ -128,7 +128,7 @@ type sample struct {
 const (
 	firstRung  = time.Second
 	lowestRung = time.Millisecond
-	mostRungs  = 12
+	mostRungs  = 16
 )
 
 // climb finds the n slowest where a backend filters by duration and cannot
@@ -159,7 +159,7 @@ func climb(ctx context.Context, n int, ask func(ctx context.Context, atLeast tim
 		case rung == 0: // nothing slow, and too much of what is left
 			return sample{candidates: rank(all, longestFirst), cut: true}, nil
 		case high == 0:
-			rung *= 4
+			rung *= 8
 		case low == 0 && rung <= lowestRung:
 			rung = 0
 		case low == 0:

@@ -311,7 +311,7 @@ func (t *jaegerTrace) all() []span {
 			spans = append(spans, span{
 				traceID: one.traceID, parent: one.id, name: name, service: process.Service, kind: "event",
 				start: at, end: at, failed: name == "error" || name == "exception",
-				message: value(fields, "message"), attributes: fields,
+				message: value(fields, "message"), attributes: fields, resource: resource,
 			})
 		}
 	}

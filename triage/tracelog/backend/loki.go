@@ -7,6 +7,7 @@
 package backend
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -72,7 +73,7 @@ func (l *Loki) Find(ctx context.Context, q tracelog.Query) (*tracelog.Found, err
 
 // Pick gives requests worth looking at.
 func (l *Loki) Pick(ctx context.Context, p tracelog.Pick) (*tracelog.Picked, error) {
-	return l.pickLines(ctx, p, picking{longest: lokiLongest, ask: func(ctx context.Context, w window, c condition, g *gathering) (sample, error) {
+	return l.pickLines(ctx, p, picking{longest: lokiLongest, latest: true, ask: func(ctx context.Context, w window, c condition, g *gathering) (sample, error) {
 		entries, err := l.queryRange(ctx, lokiQuery{l.pickQuery(c), w, c.candidates, backward}, g)
 		s := sample{cut: len(entries) >= c.candidates}
 		for _, e := range entries {
@@ -104,6 +105,17 @@ func (x *extraction) field(name string) (labels []string) {
 		labels = append(labels, label)
 	}
 	return labels
+}
+
+// said is a filter for a field that has a value and does not say no. The empty
+// value has a condition of its own: a regular expression with an empty branch
+// does not match it, as of v3.7.8.
+func (x *extraction) said(name string) string {
+	var some []string
+	for _, label := range x.field(name) {
+		some = append(some, fmt.Sprintf(`(%[1]s!="" and %[1]s!~"0|false|null|[{][}]")`, label))
+	}
+	return strings.Join(some, " or ")
 }
 
 // either is a filter that holds when one of the fields meets the condition.
@@ -145,12 +157,12 @@ func (l *Loki) pickQuery(c condition) string {
 			some = append(some, x.either([]string{roles.Status}, `=~"[5-9][0-9][0-9]"`))
 		}
 		if roles.Error != "" {
-			some = append(some, x.either([]string{roles.Error}, `!~"|0|false|null|[{][}]"`))
+			some = append(some, x.said(roles.Error))
 		}
 		filters = append(filters, strings.Join(some, " or "))
 	}
 	if c.toolCall {
-		filters = append(filters, x.either([]string{roles.ToolCall}, `!~"|0|false|null"`))
+		filters = append(filters, x.said(roles.ToolCall))
 	}
 	if c.route != "" {
 		filters = append(filters, x.either([]string{roles.Route}, "="+quote(c.route)))
@@ -254,6 +266,7 @@ type lokiResponse struct {
 }
 
 // queryRange asks for lines and gives them by time, in the query's direction.
+// Loki gives those of one instant in any order; here it is always the same.
 func (l *Loki) queryRange(ctx context.Context, q lokiQuery, g *gathering) ([]lokiLine, error) {
 	body, err := l.get(ctx, "/loki/api/v1/query_range", url.Values{
 		"query":     {q.query},
@@ -274,7 +287,7 @@ func (l *Loki) queryRange(ctx context.Context, q lokiQuery, g *gathering) ([]lok
 		if q.direction == backward {
 			a, b = b, a
 		}
-		return a.at.Compare(b.at)
+		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.stream, b.stream), cmp.Compare(a.line, b.line))
 	})
 	return lines, nil
 }

@@ -230,7 +230,7 @@ func (s *otlpSpan) appendTo(spans []span, service string, resource map[string]an
 		at := e.Time.instant()
 		spans = append(spans, span{
 			traceID: string(s.TraceID), parent: string(s.SpanID), name: e.Name, service: service, kind: "event",
-			start: at, end: at, failed: e.Name == "exception", attributes: otlpAttributes(e.Attributes),
+			start: at, end: at, failed: e.Name == "exception", attributes: otlpAttributes(e.Attributes), resource: resource,
 		})
 	}
 	return spans

@@ -41,6 +41,7 @@ const (
 type picking struct {
 	longest   time.Duration // window that it takes
 	sorts     bool          // gives the longest first by itself
+	latest    bool          // gives the latest first, and not any of those that match
 	tellsFail bool          // can be asked for requests that failed
 	ask       sampler
 }
@@ -81,7 +82,7 @@ func (b *base) pick(ctx context.Context, p tracelog.Pick, how picking) (*tracelo
 		g.short("looked only in part: %v", err)
 	}
 	ranked := rank(s.candidates, order)
-	if s.cut && (p.By == tracelog.PickSlowest || len(ranked) < n) {
+	if s.cut && (p.By == tracelog.PickSlowest || !how.latest || len(ranked) < n) {
 		g.short("there are more requests than could be compared; narrow the window or name a route")
 	}
 	return &tracelog.Picked{Candidates: first(ranked, n), Coverage: g.found(true).Coverage}, nil

@@ -73,7 +73,7 @@ func (v *VictoriaLogs) Find(ctx context.Context, q tracelog.Query) (*tracelog.Fo
 
 // Pick gives requests worth looking at.
 func (v *VictoriaLogs) Pick(ctx context.Context, p tracelog.Pick) (*tracelog.Picked, error) {
-	return v.pickLines(ctx, p, picking{longest: victoriaLongest, sorts: true, ask: func(ctx context.Context, w window, c condition, g *gathering) (sample, error) {
+	return v.pickLines(ctx, p, picking{longest: victoriaLongest, sorts: true, latest: true, ask: func(ctx context.Context, w window, c condition, g *gathering) (sample, error) {
 		s := sample{}
 		lines := 0
 		err := v.entries(ctx, w, v.pickQuery(c), 0, g, func(line []byte) {

@@ -18,7 +18,7 @@ import (
 type segment struct {
 	header
 	path string
-	salt uint32 // of its checksums
+	salt uint32      // of its checksums
 	file io.ReaderAt // an *os.File, or a reopener where too many files are open
 	info os.FileInfo // of the file when it was opened
 
@@ -31,7 +31,7 @@ type segment struct {
 	// process that ends with it reads its page alone.
 	directory atomic.Pointer[[]byte]
 	looked    atomic.Bool
-	holders  int // lists that have it; guarded by its log's mutex
+	holders   int // lists that have it; guarded by its log's mutex
 }
 
 // reopener opens the file for each read.

@@ -1,0 +1,115 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"triagebot/triage"
+	"triagebot/triage/store"
+	"triagebot/triage/store/storetest"
+)
+
+func TestABundleIsPublishedByOneAtATimeUntilItIsSealed(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, where store.Options) {
+		now := time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)
+		where.Now = func() time.Time { return now }
+		db := storetest.Open(t, where)
+		jobsOf(t, db, func(context.Context, int64) error { return nil })
+		id := startRun(t, db).IncidentID
+		claim := func(want error) (ticket int64) {
+			t.Helper()
+			ticket, err := db.ClaimBundle(t.Context(), id, 30*time.Second)
+			if !errors.Is(err, want) {
+				t.Fatalf("claim: %v, want %v", err, want)
+			}
+			return ticket
+		}
+		release := func(ticket int64, head string, want error) {
+			t.Helper()
+			err := db.Tx(t.Context(), func(tx *store.Tx) error { return tx.ReleaseBundle(t.Context(), id, ticket, head) })
+			if !errors.Is(err, want) {
+				t.Errorf("release: %v, want %v", err, want)
+			}
+		}
+		first := claim(nil)
+		claim(store.ErrPublishing)
+		release(first, "", nil)
+
+		stalled := claim(nil)
+		now = now.Add(30 * time.Second) // its lease is over
+		last := claim(nil)
+		release(stalled, "older", store.ErrPublishing)
+		release(last, "head", nil)
+		claim(store.ErrSealed)
+	})
+}
+
+// Half a bundle would stand until the lease of a killed process is over.
+func TestTheBundleOfADeadReplicaIsFreedWithItsJobs(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, where store.Options) {
+		db := storetest.Open(t, where)
+		claimed := make(chan int64, 10)
+		start := jobsOf(t, db, func(ctx context.Context, id int64) error {
+			if _, err := db.ClaimBundle(ctx, id, time.Hour); err != nil {
+				return err
+			}
+			claimed <- id
+			return nil
+		})
+		var id int64
+		err := db.Tx(t.Context(), func(tx *store.Tx) error {
+			inc := triage.Incident{Key: "Slow{}", Alertname: "Slow", State: triage.IncidentFiring}
+			if err := tx.OpenIncident(t.Context(), &inc); err != nil {
+				return err
+			}
+			id = inc.ID
+			return tx.EnqueuePublish(t.Context(), id)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.ClaimBundle(t.Context(), id, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := raw(t, where).ExecContext(t.Context(), `UPDATE bundles SET publisher = 'dead'`); err != nil {
+			t.Fatal(err)
+		}
+		start()
+		receiveWithin(t, "the publish that was left", claimed)
+	})
+}
+
+func TestAClosedIncidentTakesNoEvidence(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, where store.Options) {
+		db := storetest.Open(t, where)
+		jobsOf(t, db, func(context.Context, int64) error { return nil })
+		id := startRun(t, db).IncidentID
+		appended := func(seq int64) error {
+			return db.Tx(t.Context(), func(tx *store.Tx) error {
+				return tx.AppendEvidence(t.Context(), triage.Evidence{IncidentID: id, Seq: seq, Name: "runs/1/a.json"})
+			})
+		}
+		if err := appended(1); err != nil {
+			t.Fatal(err)
+		}
+		err := db.Tx(t.Context(), func(tx *store.Tx) error {
+			inc, err := tx.LockIncident(t.Context(), id)
+			if err != nil {
+				return err
+			}
+			inc.State = triage.IncidentClosed
+			return tx.SaveIncident(t.Context(), inc)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := appended(2); !errors.Is(err, store.ErrSealed) {
+			t.Errorf("evidence for a closed incident: %v, want %v", err, store.ErrSealed)
+		}
+		if chain, err := db.Evidence(t.Context(), id); err != nil || len(chain) != 1 {
+			t.Errorf("evidence %+v (%v), want what was there before", chain, err)
+		}
+	})
+}

@@ -1,0 +1,138 @@
+package tracelog
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"testing/synctest"
+)
+
+// following is a Follower under way. Its ticks are those of the test's bubble:
+// waiting for what it tells lets the time pass.
+type following struct {
+	t    *testing.T
+	told chan []string
+	stop func()
+}
+
+// follow starts one for the logs of a pattern.
+func follow(t *testing.T, pattern, id string) *following {
+	t.Helper()
+	h := NewFiles(FilesOptions{Sources: []Source{access(pattern)}})
+	f, err := h.Follower(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := find(t, h, Query{ID: id})
+	for i := range found.Records {
+		f.Know(&found.Records[i])
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	started := &following{t: t, told: make(chan []string)}
+	ended := make(chan error)
+	go func() {
+		ended <- f.Follow(ctx, func(records []Record) {
+			var lines []string
+			for _, r := range records {
+				lines = append(lines, string(r.Raw))
+			}
+			started.told <- lines
+		})
+	}()
+	started.stop = func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	return started
+}
+
+// tells wants these lines next, told of together, and none else before.
+func (f *following) tells(lines ...string) {
+	f.t.Helper()
+	if got := <-f.told; !slices.Equal(got, lines) {
+		f.t.Fatalf("told of %q, want %q", got, lines)
+	}
+}
+
+func lineAt(second, id string) string {
+	return `{"ts":"2026-01-02T03:04:` + second + `Z","req_id":"` + id + `"}`
+}
+
+func TestAppendedLinesAreToldOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+		write(t, a, []byte(lineAt("01", "req_1")+"\n"))
+		write(t, b, nil)
+		f := follow(t, filepath.Join(dir, "*"), "req_1")
+		defer f.stop()
+
+		appendTo(t, a, []byte(lineAt("03", "req_1")+"\n"+lineAt("02", "req_12")+"\n"))
+		appendTo(t, b, []byte(lineAt("02", "req_1")+"\n"))
+		f.tells(lineAt("02", "req_1"), lineAt("03", "req_1"))
+
+		// A line is told of once it has ended.
+		half := lineAt("04", "req_1")
+		appendTo(t, a, []byte(half[:30]))
+		appendTo(t, b, []byte(lineAt("05", "req_1")+"\n"))
+		f.tells(lineAt("05", "req_1"))
+		appendTo(t, a, []byte(half[30:]+"\n"))
+		f.tells(half)
+	})
+}
+
+func TestFollowingGoesOnWhenALogIsRotated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "a.ndjson")
+		write(t, path, []byte(lineAt("01", "req_1")+"\n"+lineAt("01", "req_2")+"\n"))
+		f := follow(t, path+"*", "req_1")
+		defer f.stop()
+
+		must(t, os.Rename(path, path+".1"))
+		appendTo(t, path+".1", []byte(lineAt("02", "req_1")+"\n")) // by who has it open still
+		write(t, path, []byte(lineAt("03", "req_1")+"\n"))
+		f.tells(lineAt("02", "req_1"), lineAt("03", "req_1"))
+
+		// As copytruncate does it.
+		must(t, os.Truncate(path, 0))
+		appendTo(t, path, []byte(lineAt("4", "req_1")+"\n"))
+		f.tells(lineAt("4", "req_1"))
+	})
+}
+
+// What is appended between the Follower's making and the end of the lookup is
+// neither missed nor shown twice.
+func TestNothingIsMissedBetweenLookupAndFollowing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "a.ndjson")
+		write(t, path, []byte(lineAt("01", "req_1")+"\n"))
+		h := NewFiles(FilesOptions{Sources: []Source{access(path)}})
+		f, err := h.Follower(t.Context(), "req_1")
+		must(t, err)
+		appendTo(t, path, []byte(lineAt("02", "req_1")+"\n"))
+		found := find(t, h, Query{ID: "req_1"})
+		if len(found.Records) != 2 {
+			t.Fatalf("%d records are found", len(found.Records))
+		}
+		f.Know(&found.Records[0])
+		f.Know(&found.Records[1])
+		appendTo(t, path, []byte(lineAt("03", "req_1")+"\n"))
+		ctx, cancel := context.WithCancel(t.Context())
+		must(t, f.Follow(ctx, func(records []Record) {
+			if len(records) != 1 || string(records[0].Raw) != lineAt("03", "req_1") {
+				t.Errorf("told of %d records: %s", len(records), records[0].Raw)
+			}
+			cancel()
+		}))
+	})
+}
+
+func TestFollowingNeedsAnID(t *testing.T) {
+	if _, err := NewFiles(FilesOptions{}).Follower(t.Context(), ""); err == nil {
+		t.Error("no error")
+	}
+}
