@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"triagebot/cmd/demo/codexsim"
 	"triagebot/playbooks"
 )
 
@@ -58,7 +59,8 @@ func (w *world) configure(t *testing.T, poll time.Duration) {
 		writeFile(t, filepath.Join(dir, "playbooks"), f.Name, string(f.Data))
 	}
 	file := writeFile(t, dir, "triagebot.yaml", fmt.Sprintf(botConfig, w.botAddress, storage,
-		w.alertmanagerURL, poll, w.promURL, w.app.URL(), w.slackURL, channelName))
+		w.alertmanagerURL, poll, w.promURL, w.app.URL(), w.slackURL, channelName)+
+		codexsim.TracesConfig(filepath.Join(w.dir, "codex-logs")))
 	if out, err := w.triagebot("check", "config", file); err != nil {
 		t.Fatalf("triagebot check config: %v\n%s", err, out)
 	}
