@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"triagebot/cmd/demo/codexsim"
 	"triagebot/playbooks"
 )
 
@@ -29,23 +30,6 @@ prometheus: {url: %[5]s}
 services:
   app: {url: %[6]s}
 playbooks: {files: ["playbooks/*.yaml"]}
-traces:
-  index: {dir: trace-index, every: 1s}
-  logs:
-    - name: access
-      files: [%[9]s/access.ndjson*]
-      links: [retry_of]
-      fields: {duration: latency_ms, status: status, error: error, route: route, worker: worker, tool_call: tool_call, retry_of: retry_of}
-    - name: proto
-      files: [%[9]s/proto.ndjson*]
-      fields: {event: method, direction: direction, seq: seq, error: error, worker: worker}
-    - name: usage
-      files: [%[9]s/usage.ndjson*]
-      fields: {duration: latency_ms}
-    - name: engine
-      files: [%[9]s/engine.ndjson*]
-      keys: []
-      fields: {event: event, detail: detail, worker: worker}
 incidents: {edit_every: 500ms, reopen_within: 15m, vanished_after: 5s}
 slack: {token_file: slack-token, api_url: %[7]s/api/}
 routes:
@@ -75,7 +59,8 @@ func (w *world) configure(t *testing.T, poll time.Duration) {
 		writeFile(t, filepath.Join(dir, "playbooks"), f.Name, string(f.Data))
 	}
 	file := writeFile(t, dir, "triagebot.yaml", fmt.Sprintf(botConfig, w.botAddress, storage,
-		w.alertmanagerURL, poll, w.promURL, w.app.URL(), w.slackURL, channelName, filepath.Join(w.dir, "codex-logs")))
+		w.alertmanagerURL, poll, w.promURL, w.app.URL(), w.slackURL, channelName)+
+		codexsim.TracesConfig(filepath.Join(w.dir, "codex-logs")))
 	if out, err := w.triagebot("check", "config", file); err != nil {
 		t.Fatalf("triagebot check config: %v\n%s", err, out)
 	}

@@ -20,6 +20,7 @@ import (
 
 	"triagebot/cmd/config"
 	"triagebot/cmd/demo"
+	"triagebot/cmd/demo/codexsim"
 	"triagebot/notifiers/slack/slacklocal"
 	"triagebot/playbooks"
 	"triagebot/triage"
@@ -145,25 +146,9 @@ incidents:
   edit_every: 500ms
 slack:
   local: {listen: %q}
-traces:
-  logs:
-    - name: access
-      files: ["%[5]s/access.ndjson*"]
-      links: [retry_of]
-      fields: {duration: latency_ms, status: status, error: error, route: route, tool_call: tool_call, worker: worker, retry_of: retry_of}
-    - name: proto
-      files: ["%[5]s/proto.ndjson*"]
-      fields: {event: method, direction: direction, seq: seq, error: error, worker: worker}
-    - name: usage
-      files: ["%[5]s/usage.ndjson*"]
-      fields: {duration: latency_ms}
-    - name: engine
-      files: ["%[5]s/engine.ndjson*"]
-      keys: []
-      fields: {event: event, detail: detail, worker: worker}
 routes:
   - notifier: slack
-    channel: "#%[6]s"
+    channel: "#%s"
 `
 
 func writeDemoConfig(o demoOptions, address string, lab *demo.Lab) (string, error) {
@@ -185,9 +170,8 @@ func writeDemoConfig(o demoOptions, address string, lab *demo.Lab) (string, erro
 		}
 	}
 	file := filepath.Join(o.dir, "triagebot.yaml")
-	text := fmt.Sprintf(demoConfig, address, lab.PrometheusURL(), lab.AppURL(), o.channel,
-		filepath.Base(lab.LogDir()), // beside the configuration
-		demoChannel)
+	text := fmt.Sprintf(demoConfig, address, lab.PrometheusURL(), lab.AppURL(), o.channel, demoChannel) +
+		codexsim.TracesConfig(filepath.Base(lab.LogDir())) // beside the configuration
 	return file, os.WriteFile(file, []byte(text), 0o600)
 }
 

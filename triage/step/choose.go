@@ -68,6 +68,9 @@ func (a *traceAction) choose(ctx context.Context, env *playbook.Env) (*choice, [
 		if missed == nil {
 			return chosen, nil
 		}
+		if missed.err != nil && ctx.Err() != nil {
+			missed.next = "Raise the step's timeout, or shorten what is searched for a request (within)."
+		}
 		env.Debugf("%s", missed.why)
 		misses = append(misses, *missed)
 	}
@@ -96,7 +99,7 @@ func unchosen(misses []miss) (*playbook.Outcome, error) {
 		return nil, failed
 	}
 	return &playbook.Outcome{
-		Rows:    []playbook.OutcomeRow{{Vars: map[string]any{"found": false, "id": "", "chosen": "", "records": int64(0), "complete": true}}},
+		Rows:    []playbook.OutcomeRow{{Vars: map[string]any{"found": false, "id": "", "chosen": "", "records": int64(0), "complete": false}}},
 		Partial: true, Headline: "No request to look up: " + why + ".", NextStep: next,
 	}, nil
 }
@@ -182,7 +185,7 @@ func (e *exemplarChoice) choose(ctx context.Context, env *playbook.Env) (*choice
 func (e *exemplarChoice) failed(err error) *miss {
 	var failure *promapi.Error
 	if !errors.As(err, &failure) { // the time is over
-		return &miss{why: fmt.Sprintf("%s did not answer in time for exemplars", promapi.Display(e.name)), next: "Raise the step's timeout.", err: err}
+		return &miss{why: promapi.Display(e.name) + " did not tell its exemplars in time", err: err}
 	}
 	return &miss{why: err.Error(), next: nextSteps[failure.Reason], err: err}
 }

@@ -172,10 +172,11 @@ func (a *traceAction) Run(ctx context.Context, env *playbook.Env) (*playbook.Out
 	// When the time ends, Stitch gives what was found by then.
 	found, err := tracelog.Stitch(ctx, a.deps.Traces, tracelog.Query{ID: chosen.id, At: chosen.at, Slack: a.slack}, tracelog.StitchOptions{})
 	if err != nil {
-		return nil, &playbook.StepError{
-			Err:      &wordedError{"nothing could be searched: " + oneLine(err), err},
-			NextStep: "Check that the logs and backends of the configuration's traces section are there and can be reached.",
+		next := "Check that the logs and backends of the configuration's traces section are there and can be reached."
+		if ctx.Err() != nil {
+			next = "Raise the step's timeout. " + next
 		}
+		return nil, &playbook.StepError{Err: &wordedError{"nothing could be searched: " + oneLine(err), err}, NextStep: next}
 	}
 	return a.outcome(env, chosen, &lookup{Trace: found, facts: found.Facts(), over: ctx.Err() != nil})
 }

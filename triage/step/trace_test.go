@@ -395,11 +395,22 @@ func TestWhenTheTimeEndsWhatWasFoundIsTold(t *testing.T) {
 		t.Error(got)
 	}
 
-	// The step's own bound ends it too, here with nothing found anywhere.
-	_, _, _, err = looked(t, withTraces(loki), nil, "trace: {id: req_9f, timeout: 100ms}")
-	var stepErr *playbook.StepError
-	if !errors.As(err, &stepErr) || stepErr.NextStep == "" || !strings.HasPrefix(err.Error(), "nothing could be searched: ") {
-		t.Errorf("%v", err)
+	// The step's own bound ends it too, here with nothing found anywhere, or no
+	// request to look for.
+	d := prometheus(t, promapi.Options{}, func(_ http.ResponseWriter, r *http.Request) {
+		r.ParseForm() // the server notices that its client left only once the body is read
+		<-r.Context().Done()
+	})
+	d.Traces = []tracelog.Home{loki}
+	for kind, want := range map[string]string{
+		"{id: req_9f, timeout: 100ms}":                   "nothing could be searched: ",
+		"{exemplar: {expr: lat_bucket}, timeout: 100ms}": "no request to look up: Prometheus main did not tell its exemplars in time",
+	} {
+		_, _, _, err = looked(t, d, nil, "trace: "+kind)
+		var stepErr *playbook.StepError
+		if !errors.As(err, &stepErr) || !strings.HasPrefix(err.Error(), want) || !strings.HasPrefix(stepErr.NextStep, "Raise the step's timeout") {
+			t.Errorf("%s: %#v", kind, err)
+		}
 	}
 }
 

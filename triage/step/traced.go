@@ -146,7 +146,8 @@ func (l *lookup) details() []triage.Row {
 	for _, r := range firsts(f.Retries) {
 		add(r.ID+" repeats "+r.Of, statusOf(&r))
 	}
-	for _, b := range firsts(f.Blocks) {
+	blocks := slices.DeleteFunc(slices.Clone(f.Blocks), func(b tracelog.Block) bool { return b.End == tracelog.BlockCompleted })
+	for _, b := range firsts(blocks) {
 		add("tool-call block "+string(b.End), since(b.Opened, b.Closed))
 	}
 	for _, s := range firsts(f.Streams) {
