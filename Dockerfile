@@ -3,7 +3,8 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -o /triagebot ./cmd/triagebot
+# With S3: several replicas need one evidence store that all of them reach.
+RUN CGO_ENABLED=0 go build -tags s3 -trimpath -o /triagebot ./cmd/triagebot
 
 FROM debian:bookworm-slim
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates tzdata \

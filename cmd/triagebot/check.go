@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"triagebot/cmd/config"
+	"triagebot/triage/evidence"
+	"triagebot/triage/step"
 )
 
 func checkConfigCommand(check *kingpin.CmdClause) subcommand {
@@ -20,6 +22,18 @@ func checkConfigCommand(check *kingpin.CmdClause) subcommand {
 	return subcommand{cmd.FullCommand(), func(_ context.Context, stdout, stderr io.Writer) error {
 		cfg, problems := config.Check(*file)
 		if err := problems.Err(); err != nil {
+			fmt.Fprintln(stderr, err)
+			if cfg == nil {
+				return exitError(1)
+			}
+			// What is wrong with the playbooks is said in the same go; datasources
+			// and services are not checked against a configuration that is wrong.
+			if _, err := loadPlaybooks(cfg, step.Kinds(step.Deps{})); err != nil {
+				fmt.Fprintln(stderr, err)
+			}
+			return exitError(1)
+		}
+		if err := evidence.CheckBucketURL(cfg.Evidence.BucketURL); err != nil {
 			fmt.Fprintln(stderr, err)
 			return exitError(1)
 		}

@@ -69,6 +69,10 @@ func TestCommandLine(t *testing.T) {
 	broken := t.TempDir()
 	smallConfig(t, broken, "")
 	write(t, broken, "playbooks/slow.yaml", strings.Replace(smallPlaybook, "value > 5", "valeu > 5", 1))
+	both := smallConfig(t, t.TempDir(), "log: {level: loud}\n")
+	write(t, filepath.Dir(both), "playbooks/slow.yaml", strings.Replace(smallPlaybook, "value > 5", "valeu > 5", 1))
+	bucket := smallConfig(t, t.TempDir(), "")
+	write(t, filepath.Dir(bucket), "triagebot.yaml", strings.Replace(readText(t, bucket), "evidence: {dir: evidence}", `evidence: {bucket_url: "s3://triage-evidence?region=x"}`, 1))
 	for _, tc := range []struct {
 		name   string
 		args   []string
@@ -86,6 +90,8 @@ func TestCommandLine(t *testing.T) {
 			`bad.yaml:1: server.listne: unknown key; did you mean "listen"?`, "bad.yaml:1: server.max_body:", "bad.yaml:2: slack.token:", "token_file",
 		}},
 		{"a playbook's problem", []string{"check", "config", filepath.Join(broken, "triagebot.yaml")}, 1, []string{"slow.yaml:6:", "valeu", `did you mean "value"?`}},
+		{"a problem here and one in a playbook", []string{"check", "config", both}, 1, []string{"log.level", "slow.yaml:6:", "valeu"}},
+		{"a bucket that this build cannot open", []string{"check", "config", bucket}, 1, []string{"s3://triage-evidence", "-tags s3"}},
 		{"no such configuration", []string{"serve", "--config.file", filepath.Join(dir, "none.yaml")}, 1, []string{"none.yaml"}},
 		{"no such bundle", []string{"evidence", "verify", filepath.Join(dir, "none")}, 2, []string{"error"}},
 	} {

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -111,21 +112,33 @@ func openDir(dir string, create bool) (*blob.Bucket, error) {
 	return bucket, nil
 }
 
-func openURL(ctx context.Context, bucketURL string) (*blob.Bucket, error) {
+// CheckBucketURL says whether this program can open such a bucket, without
+// reaching for it; "" stands for none and is fine.
+func CheckBucketURL(bucketURL string) error {
+	if bucketURL == "" {
+		return nil
+	}
 	u, err := url.Parse(bucketURL)
-	if err != nil || u.Scheme == "" {
-		return nil, errors.New("evidence bucket URL: not a URL; write s3://bucket?region=eu-central-1")
+	switch {
+	case err != nil || u.Scheme == "":
+		return errors.New("evidence bucket URL: not a URL; write s3://bucket?region=eu-central-1")
+	case !blob.DefaultURLMux().ValidBucketScheme(u.Scheme):
+		return fmt.Errorf("evidence bucket %s://%s: this build of triagebot knows no %s buckets (S3 needs a build with -tags s3)", u.Scheme, u.Host, u.Scheme)
+	case u.Scheme == fileblob.Scheme:
+		return fmt.Errorf("evidence bucket %s://%s: give the folder as a folder, only then is it synced to disk", u.Scheme, u.Host)
 	}
-	where := u.Scheme + "://" + u.Host
-	if !blob.DefaultURLMux().ValidBucketScheme(u.Scheme) {
-		return nil, fmt.Errorf("evidence bucket %s: this build of triagebot knows no %s buckets (S3 needs a build with -tags s3)", where, u.Scheme)
-	}
-	if u.Scheme == fileblob.Scheme {
-		return nil, fmt.Errorf("evidence bucket %s: give the folder as a folder, only then is it synced to disk", where)
+	return nil
+}
+
+func openURL(ctx context.Context, bucketURL string) (*blob.Bucket, error) {
+	if err := CheckBucketURL(bucketURL); err != nil {
+		return nil, err
 	}
 	bucket, err := blob.OpenBucket(ctx, bucketURL)
 	if err != nil {
-		return nil, fmt.Errorf("evidence bucket %s: %w", where, err)
+		scheme, rest, _ := strings.Cut(bucketURL, "://")
+		host, _, _ := strings.Cut(rest, "?") // what follows may be a secret
+		return nil, fmt.Errorf("evidence bucket %s://%s: %w", scheme, host, err)
 	}
 	return bucket, nil
 }

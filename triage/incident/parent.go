@@ -17,6 +17,16 @@ type Parent struct {
 	Links func(inc triage.Incident) []triage.Link
 	// Fallback is the name of the playbook for alerts that none matches.
 	Fallback string
+	// Redact masks the secrets in a text of the alerts'; nil masks none. What an
+	// incident's alerts say reaches the channel and the timeline through it.
+	Redact func(text string) string
+}
+
+func (p Parent) redact(text string) string {
+	if p.Redact == nil {
+		return text
+	}
+	return p.Redact(text)
 }
 
 // maxFields is what a parent message has room for.
@@ -30,7 +40,7 @@ func (p Parent) Post(inc triage.Incident, steps []triage.StepMark, findings []tr
 		State:      inc.State,
 		Severity:   inc.Severity,
 		Alertname:  inc.Alertname,
-		Impact:     impact(inc),
+		Impact:     p.redact(impact(inc)),
 		Fields:     fields(inc),
 		Playbook:   inc.Playbook,
 		NoPlaybook: inc.Playbook == p.Fallback,
@@ -44,8 +54,14 @@ func (p Parent) Post(inc triage.Incident, steps []triage.StepMark, findings []tr
 		Alerts:     inc.Alerts,
 		Truncated:  inc.Truncated,
 	}
+	for i := range post.Fields {
+		post.Fields[i].Value = p.redact(post.Fields[i].Value)
+	}
 	post.Links = append(post.Links, annotationLinks(inc)...)
 	post.Links = append(post.Links, alertmanagerLinks(inc)...)
+	for i := range post.Links {
+		post.Links[i].URL = p.redact(post.Links[i].URL)
+	}
 	if p.Links != nil {
 		post.Links = append(post.Links, p.Links(inc)...)
 	}

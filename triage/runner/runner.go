@@ -135,23 +135,39 @@ func (x *execution) begin(ctx context.Context) (over bool, err error) {
 		if err != nil {
 			return err
 		}
-		began, err := tx.BeginRun(ctx, x.run.ID, x.pb.Hash, marks, x.Now())
+		findings, err := tx.Findings(ctx, x.run.ID)
+		if err != nil {
+			return err
+		}
+		began, err := tx.BeginRun(ctx, x.run.ID, x.pb.Hash, append(x.gone(findings), marks...), x.Now())
 		if over = !began; err != nil || over {
 			return err
 		}
 		if err := x.oweProgress(ctx, tx, inc); err != nil {
 			return err
 		}
-		findings, err := tx.Findings(ctx, x.run.ID)
 		for _, f := range findings {
 			x.learn(f)
 		}
-		return err
+		return nil
 	})
 	if err != nil {
 		return false, fmt.Errorf("begin run %d: %w", x.run.ID, err)
 	}
 	return over, nil
+}
+
+// gone are the steps that an earlier attempt finished and that the playbook no
+// longer has: it was changed or replaced meanwhile. What they found was posted,
+// so the parent goes on showing them.
+func (x *execution) gone(findings []triage.Finding) []triage.StepMark {
+	var marks []triage.StepMark
+	for _, f := range findings {
+		if _, has := x.done[f.StepID]; !has {
+			marks = append(marks, triage.StepMark{ID: f.StepID, Title: f.Title, State: f.State()})
+		}
+	}
+	return marks
 }
 
 // learn makes a finding known to the steps that depend on it.

@@ -661,3 +661,45 @@ func TestTheHeadOfASealedBundleIsPostedOnce(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatAReplacedPlaybookFoundStaysInTheParent(t *testing.T) {
+	each(t, fourSteps, func(w *world) {
+		run := w.open()
+		ctx, kill := context.WithCancel(t.Context())
+		w.probe.do["first"] = func(context.Context, int) (*playbook.Outcome, error) { return value(9), nil } // abnormal
+		w.probe.do["only-if"] = func(context.Context, int) (*playbook.Outcome, error) {
+			kill()
+			return value(1), nil
+		}
+		if err := w.r.Execute(ctx, run.ID); err == nil {
+			w.t.Fatal("the attempt that was killed says that the run is over")
+		}
+		found := w.states(run)["first"]
+		if found != triage.StepAbnormal {
+			w.t.Fatalf("before the kill the first step is %q; the test is blind", found)
+		}
+		set, err := playbook.Load([]playbook.File{{Name: "other.yaml", Data: []byte(`
+name: other
+title: Other
+match: ['alertname="Slow"']
+steps: [{id: other, title: Other, probe: {}, abnormal: 'value > 5'}]
+`)}}, playbook.LoadOptions{Kinds: []playbook.Kind{w.probe}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.missing(set.ByName("other"))
+		w.now = func() time.Time { return start.Add(time.Minute) }
+		w.execute(run)
+		parent, _ := w.deliveries()
+		if !parent.NoPlaybook || parent.Playbook != playbook.FallbackName {
+			t.Errorf("the parent names the playbook %q", parent.Playbook)
+		}
+		steps := map[string]triage.StepState{}
+		for _, s := range parent.Steps {
+			steps[s.ID] = s.State
+		}
+		if steps["first"] != triage.StepAbnormal || steps["other"] != triage.StepNormal || !strings.Contains(parent.Conclusion, "abnormal") {
+			t.Errorf("steps %v, conclusion %q", steps, parent.Conclusion)
+		}
+	})
+}

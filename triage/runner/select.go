@@ -54,11 +54,16 @@ func (r *Runner) fallBack(ctx context.Context, run *triage.Run) error {
 	missing := run.Playbook
 	run.Playbook = playbook.FallbackName
 	err := r.Store.Tx(ctx, func(tx *store.Tx) error {
-		if _, err := tx.LockIncident(ctx, run.IncidentID); err != nil {
+		inc, err := tx.LockIncident(ctx, run.IncidentID)
+		if err != nil {
 			return err
 		}
 		replaced, err := tx.ReplacePlaybook(ctx, run.ID, missing, playbook.FallbackName)
 		if err != nil || !replaced {
+			return err
+		}
+		inc.Playbook = playbook.FallbackName // the parent names what ran
+		if err := tx.SaveIncident(ctx, inc); err != nil {
 			return err
 		}
 		return r.say(ctx, tx, *run, "fallback", fmt.Sprintf("playbook %s is no longer loaded; the fallback ran", missing))
