@@ -8,7 +8,7 @@ FUZZTIME      ?= 60s
 VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS       := -X github.com/prometheus/common/version.Version=$(VERSION)
 
-.PHONY: build demo test e2e e2e-backends bench bench-trace fuzz lint fmt help
+.PHONY: build demo test e2e storm e2e-backends bench bench-trace fuzz lint fmt help
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,6 +26,10 @@ test: ## all tests, on SQLite and on PostgreSQL, with the race detector
 e2e: ## end to end with Debian's Prometheus, Alertmanager and PostgreSQL, installed where missing
 	.ci/need postgresql prometheus prometheus-alertmanager
 	$(GO) test -tags e2e -count=1 -timeout 15m ./cmd/e2e ./cmd/demo/... ./cmd/triagebot
+
+storm: ## the whole storm, 1,000 alerts in 200 groups, on both databases; a quarter of an hour, for Slack takes a message a second
+	.ci/need postgresql
+	TRIAGEBOT_STORM=full $(GO) test -count=1 -timeout 40m -v -run '^TestStorm' ./cmd/crashtest
 
 e2e-backends: ## trace lookups in a real Loki, built once from its Go module; records what the ordinary tests replay
 	TRIAGEBOT_LOKI=$$(.ci/loki .cache) $(GO) test -tags e2ebackends -count=1 -timeout 15m -run '^TestLoki' ./triage/tracelog/backend
