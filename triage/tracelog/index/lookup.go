@@ -75,6 +75,10 @@ type Hits struct {
 // everywhere takes.
 const crowded = 256
 
+// mostKept is the size of the buffers that lookups pass on to the next, in
+// bytes: what granules with lines of the usual length need.
+const mostKept = 64 << 10
+
 // Lookup says where an id may stand in the first size bytes of a log.
 func (x *Index) Lookup(ctx context.Context, log *os.File, spec Spec, id string, size int64) (*Hits, error) {
 	extractor, err := newExtractor(&spec, x.options.ParseTime)
@@ -82,6 +86,14 @@ func (x *Index) Lookup(ctx context.Context, log *os.File, spec Spec, id string, 
 		return nil, err
 	}
 	lines := &lineFinder{log: log, extractor: extractor, hash: hashID([]byte(id))}
+	if kept, ok := x.buffers.Get().(*[]byte); ok {
+		lines.buffer = *kept
+	}
+	defer func() {
+		if cap(lines.buffer) <= mostKept {
+			x.buffers.Put(&lines.buffer)
+		}
+	}()
 	hits := &Hits{}
 	var r room
 	var granules []int64
