@@ -37,6 +37,7 @@ func (w *world) close() {
 	}
 	w.exec(
 		`INSERT INTO evidence (incident_id, seq, entry_json) SELECT id, 1, '{}' FROM incidents`,
+		`INSERT INTO bundles (incident_id, publisher, ticket, lease_until, head) SELECT id, 'test', 1, 0, 'ab' FROM incidents`,
 		`INSERT INTO findings (run_id, step_id, incident_id, verdict, finding_json, created_at) SELECT id, 'p95', incident_id, 'normal', '{}', 0 FROM runs`,
 		`UPDATE runs SET state = 'finished'`,
 		`UPDATE deliveries SET state = 'sent'`,
@@ -51,7 +52,7 @@ func TestAClosedIncidentIsForgottenWithAllItsRows(t *testing.T) {
 		w.sweep(20 + 30*24*60)
 		w.only() // not a moment too early
 		w.sweep(21 + 30*24*60)
-		for _, table := range []string{"incidents", "alerts", "runs", "findings", "evidence", "timeline", "deliveries"} {
+		for _, table := range []string{"incidents", "alerts", "runs", "findings", "evidence", "bundles", "timeline", "deliveries"} {
 			if n := w.count(table); n != 0 {
 				t.Errorf("%d rows are left in %s", n, table)
 			}
