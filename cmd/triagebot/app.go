@@ -222,7 +222,7 @@ func (a *app) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	listers, every, err := a.listers()
+	poller, every, err := a.poller()
 	if err != nil {
 		return err
 	}
@@ -232,7 +232,7 @@ func (a *app) run(ctx context.Context) error {
 	parts.Go(func() error { return a.committer.Run(partsCtx) })
 	parts.Go(func() error { return a.correlator.Run(partsCtx) })
 	parts.Go(func() error { return a.correlator.RunSweeper(partsCtx) })
-	parts.Go(func() error { return incident.NewPoller(a.correlator, listers).Run(partsCtx, every) })
+	parts.Go(func() error { return poller.Run(partsCtx, every) })
 	parts.Go(func() error { return a.jobs.Run(partsCtx, jobGrace) })
 	parts.Go(func() error { return a.outbox.Run(partsCtx) })
 	if a.traceIndex != nil {

@@ -113,14 +113,15 @@ func (a *app) closeChannels() error {
 	return a.local.close()
 }
 
-// listers are the configured Alertmanagers, to ask which alerts they have, and
-// how often. All of them are asked or none, for an incident is over only when
-// nobody has its alerts any more.
-func (a *app) listers() (listers map[string]incident.Lister, every time.Duration, err error) {
-	listers = map[string]incident.Lister{}
+// poller asks the configured Alertmanagers which alerts they have, and says how
+// often it is to ask. All that are polled are asked together, for an incident
+// is over only when none of them has its alerts any more.
+func (a *app) poller() (*incident.Poller, time.Duration, error) {
+	listers := map[string]incident.Lister{}
+	every := time.Duration(0)
 	for _, am := range a.cfg.Alertmanagers {
 		if am.PollInterval == 0 {
-			return nil, 0, nil
+			continue
 		}
 		every = max(every, time.Duration(am.PollInterval))
 		client, err := promconfig.NewClientFromConfig(*am.HTTPConfig, "alertmanager "+am.Name)
@@ -135,7 +136,28 @@ func (a *app) listers() (listers map[string]incident.Lister, every time.Duration
 		transport := httptransport.NewWithClient(u.Host, apiPath(u), []string{u.Scheme}, client)
 		listers[am.Name] = incident.AlertmanagerAPI{Client: amclient.New(transport, strfmt.Default)}
 	}
-	return listers, every, nil
+	poller := incident.NewPoller(a.correlator, listers)
+	poller.Answers = answersFor(a.cfg.Alertmanagers)
+	return poller, every, nil
+}
+
+// answersFor says which incidents the polled Alertmanagers answer for: those
+// that came from one of them, by its external URL. Where all are polled and none
+// has an external URL of its own, that cannot be told, and they answer for all:
+// the result is then nil.
+func answersFor(ams []config.Alertmanager) func(externalURL string) bool {
+	polled := map[string]bool{}
+	tellable := false
+	for _, am := range ams {
+		tellable = tellable || am.PollInterval == 0 || am.ExternalURL != am.URL
+		if am.PollInterval > 0 {
+			polled[am.ExternalURL] = true
+		}
+	}
+	if !tellable {
+		return nil
+	}
+	return func(externalURL string) bool { return polled[strings.TrimRight(externalURL, "/")] }
 }
 
 func apiPath(u *url.URL) string { return u.JoinPath("/api/v2").Path }

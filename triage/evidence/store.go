@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -28,8 +29,9 @@ const MaxArtifact = 8 << 20
 // used only when a name is taken by other content.
 var hashDigits = [...]int{8, 16, 64}
 
-// ErrNotFound is what Store.Open reports of a file that is not in the bundle.
-var ErrNotFound = errors.New("not in the bundle")
+// ErrNotFound is what Store.Open reports of a file that is not in the bundle. It
+// is an fs.ErrNotExist, by which a notifier knows that trying again is no use.
+var ErrNotFound = fmt.Errorf("not in the bundle: %w", fs.ErrNotExist)
 
 // Options say where bundles are kept. Exactly one of Dir and BucketURL is set.
 type Options struct {

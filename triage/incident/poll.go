@@ -53,6 +53,11 @@ func (a AlertmanagerAPI) Alerts(ctx context.Context) (map[string]time.Time, erro
 // replica for itself: whichever has seen enough first moves the incident, under
 // the correlation lock, and the others find it moved.
 type Poller struct {
+	// Answers says whether the Alertmanagers that are asked are those that an
+	// incident came from, by its external URL; nil means that they always are.
+	// Of an incident that came from another nothing is concluded.
+	Answers func(externalURL string) bool
+
 	correlator *Correlator
 	listers    map[string]Lister
 	absent     map[int64]time.Time // by incident: the first of the looks in a row that found none of its alerts
@@ -134,6 +139,9 @@ func (p *Poller) decide(ctx context.Context, listed map[string]time.Time) error 
 			return err
 		}
 		for _, inc := range firing {
+			if p.Answers != nil && !p.Answers(inc.ExternalURL) {
+				continue
+			}
 			alerts, err := tx.FiringAlerts(ctx, inc.ID)
 			if err != nil {
 				return err

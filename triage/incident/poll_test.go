@@ -82,6 +82,23 @@ func TestPollResolvesWhatStaysAbsentEverywhere(t *testing.T) {
 	}
 }
 
+func TestPollConcludesNothingOfAnotherAlertmanagersIncidents(t *testing.T) {
+	each(t, func(w *world) {
+		w.notify(1, 0, alert("Slow", "a", 0, 0))
+		poller := incident.NewPoller(w.c, map[string]incident.Lister{"eu": &lister{}})
+		from := ""
+		poller.Answers = func(externalURL string) bool { from = externalURL; return false }
+		for _, minute := range []float64{10, 16, 30} {
+			if err := w.poll(poller, minute); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := w.only(); got.State != triage.IncidentFiring || from != got.ExternalURL {
+			t.Errorf("%s, asked about %q", got.State, from)
+		}
+	})
+}
+
 func TestPollFoldsWhatWaitsBeforeItDecides(t *testing.T) {
 	each(t, func(w *world) {
 		w.notify(1, 0, alert("Slow", "a", 0, 0))
