@@ -120,6 +120,7 @@ func each(t *testing.T, source string, test func(w *world)) {
 		w := &world{t: t, replies: runner.RepliesAll, bundles: &bundles{}, now: func() time.Time { return start }}
 		w.probe = &probe{do: map[string]func(context.Context, int) (*playbook.Outcome, error){}, tries: map[string]int{}}
 		where.Now = func() time.Time { return w.now() }
+		where.SharedNow = where.Now
 		w.where, w.db = where, storetest.Open(t, where)
 		set, err := playbook.Load([]playbook.File{{Name: "test.yaml", Data: []byte(source)}}, playbook.LoadOptions{Kinds: []playbook.Kind{w.probe}})
 		if err != nil {

@@ -29,7 +29,10 @@ func (db *DB) ClaimBundle(ctx context.Context, incidentID int64, lease time.Dura
 		return 0, errors.New("claim a bundle: the job engine is not set up")
 	}
 	err = db.Tx(ctx, func(tx *Tx) error {
-		now := db.now()
+		now, err := tx.sharedNow(ctx) // replicas judge each other's leases by it
+		if err != nil {
+			return err
+		}
 		ticket, err = one(ctx, tx, scanOf[int64], `
 			INSERT INTO bundles (incident_id, publisher, ticket, lease_until) VALUES ($1, $2, 1, $3)
 			ON CONFLICT (incident_id) DO UPDATE SET publisher = $2, ticket = bundles.ticket + 1, lease_until = $3
