@@ -29,7 +29,7 @@ type scanner struct {
 	// read makes a record of a line that may have the word, as Source.read does.
 	read     func(source *Source, line []byte) (r Record, torn, ok bool)
 	buf      []byte
-	hits     []uint32
+	hits     [256]uint32
 	line     []byte            // for lines that do not fit into a chunk
 	searched func(bytes int64) // told of progress
 	rest     time.Duration     // after each chunk
@@ -38,7 +38,7 @@ type scanner struct {
 // newScanner makes one that reads the records of an id.
 func newScanner(id string, searched func(int64)) *scanner {
 	return &scanner{
-		needle: newNeedle(id), searched: searched, hits: make([]uint32, 256),
+		needle: newNeedle(id), searched: searched,
 		read: func(source *Source, line []byte) (Record, bool, bool) { return source.read(line, id) },
 	}
 }
@@ -155,7 +155,7 @@ func (s *scanner) lineAfter(ctx context.Context, f *logFile, lo, hi int64) (int6
 // where the line begins in which the text does.
 func (s *scanner) search(f *logFile, text []byte, own int, base, begin int64, out *stretch) {
 	for from := 0; from < own; {
-		n, next := s.needle.Search(text, from, s.hits)
+		n, next := s.needle.Search(text, from, s.hits[:])
 		for _, hit := range s.hits[:n] {
 			at := int(hit)
 			if at >= own {

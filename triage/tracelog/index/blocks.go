@@ -41,10 +41,13 @@ func (x *Index) Blocks(ctx context.Context, log *os.File, spec Spec, size int64,
 	if _, err := spec.names(); err != nil {
 		return nil, err
 	}
+	l, err := x.of(log, &spec)
+	if err != nil {
+		return nil, err
+	}
 	summary := &Summary{}
 	var blocks []block
-	var err error
-	summary.Rest, err = x.ask(ctx, log, &spec, size, func(s *segment) (scan bool, err error) {
+	summary.Rest, err = l.ask(ctx, log, size, func(s *segment) (scan bool, err error) {
 		blocks, err = s.readBlocks(blocks[:0])
 		if err != nil {
 			return true, err

@@ -24,6 +24,8 @@ type logIndex struct {
 	spec  digest
 	slots *slots // for files that are kept open
 
+	finders sync.Pool // of *lineFinder
+
 	mu    sync.Mutex
 	list  *list // nil before the first look
 	stale bool  // the list is to be made anew, whatever the directory's stamp says

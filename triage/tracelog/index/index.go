@@ -48,7 +48,6 @@ type Index struct {
 	dir     string
 	options Options
 	slots   slots
-	buffers sync.Pool // of *[]byte, for lookups
 
 	updating sync.Mutex
 	lock     *flock.Flock

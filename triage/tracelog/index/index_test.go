@@ -107,7 +107,11 @@ func TestALogWrittenOverDuringALookupIsScanned(t *testing.T) {
 	log := newLog(t)
 	write(t, log, []byte(`{"req_id":"req_1"}`+"\n"))
 	update(t, x, log, testSpec)
-	rest, err := x.ask(t.Context(), log, &testSpec, 19, func(*segment) (bool, error) {
+	l, err := x.of(log, &testSpec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest, err := l.ask(t.Context(), log, 19, func(*segment) (bool, error) {
 		truncate(t, log, 0)
 		write(t, log, []byte(`{"req_id":"req_2"}`+"\n"))
 		return false, nil

@@ -79,30 +79,42 @@ const crowded = 256
 // bytes: what granules with lines of the usual length need.
 const mostKept = 64 << 10
 
+// finder is one that an earlier lookup has done with, or a new one. What they
+// need is a good part of what lookups allocate.
+func (l *logIndex) finder(spec *Spec, parse ParseTime) (*lineFinder, error) {
+	if kept, ok := l.finders.Get().(*lineFinder); ok {
+		return kept, nil
+	}
+	extractor, err := newExtractor(spec, parse)
+	return &lineFinder{extractor: extractor}, err
+}
+
+func (l *logIndex) keep(f *lineFinder) {
+	if cap(f.buffer) <= mostKept && cap(f.granules) <= mostKept {
+		f.log = nil
+		l.finders.Put(f)
+	}
+}
+
 // Lookup says where an id may stand in the first size bytes of a log.
 func (x *Index) Lookup(ctx context.Context, log *os.File, spec Spec, id string, size int64) (*Hits, error) {
-	extractor, err := newExtractor(&spec, x.options.ParseTime)
+	l, err := x.of(log, &spec)
 	if err != nil {
 		return nil, err
 	}
-	lines := &lineFinder{log: log, extractor: extractor, hash: hashID([]byte(id))}
-	if kept, ok := x.buffers.Get().(*[]byte); ok {
-		lines.buffer = *kept
+	lines, err := l.finder(&spec, x.options.ParseTime)
+	if err != nil {
+		return nil, err
 	}
-	defer func() {
-		if cap(lines.buffer) <= mostKept {
-			x.buffers.Put(&lines.buffer)
-		}
-	}()
+	lines.log, lines.hash = log, hashID([]byte(id))
+	defer l.keep(lines)
 	hits := &Hits{}
-	var r room
-	var granules []int64
-	hits.Rest, err = x.ask(ctx, log, &spec, size, func(s *segment) (scan bool, err error) {
-		granules, err = s.find(lines.hash, &r, granules[:0])
-		if err != nil || len(granules) > crowded {
+	hits.Rest, err = l.ask(ctx, log, size, func(s *segment) (scan bool, err error) {
+		lines.granules, err = s.find(lines.hash, &lines.room, lines.granules[:0])
+		if err != nil || len(lines.granules) > crowded {
 			return true, err
 		}
-		hits.Lines, err = lines.find(ctx, s, granules, hits.Lines)
+		hits.Lines, err = lines.find(ctx, s, lines.granules, hits.Lines)
 		return false, err
 	})
 	if err != nil {
@@ -120,11 +132,7 @@ func (x *Index) Lookup(ctx context.Context, log *os.File, spec Spec, id string, 
 // whether the segment's stretch is to be scanned. When it turns out that the
 // file is not the one that was indexed, the rest is all of it, and what look
 // found is to be forgotten.
-func (x *Index) ask(ctx context.Context, log *os.File, spec *Spec, size int64, look func(*segment) (scan bool, err error)) (Rest, error) {
-	l, err := x.of(log, spec)
-	if err != nil {
-		return Rest{}, err
-	}
+func (l *logIndex) ask(ctx context.Context, log *os.File, size int64, look func(*segment) (scan bool, err error)) (Rest, error) {
 	list, err := l.acquire()
 	if err != nil {
 		return Rest{}, err
@@ -184,6 +192,8 @@ type lineFinder struct {
 	extractor *extractor
 	hash      uint64
 	buffer    []byte
+	room      room
+	granules  []int64
 }
 
 // find appends where lines with the id begin.
