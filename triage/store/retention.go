@@ -21,22 +21,27 @@ const prunable = `state = 'closed' AND closed_at < $1
 
 // PruneIncidents forgets incidents that were closed before the instant, up to
 // limit of them, each in a transaction of its own. One with an unfinished run,
-// an undelivered message or an unsealed bundle is left for later.
+// an undelivered message or an unsealed bundle is left for later. One that
+// cannot be forgotten takes one of the limit's places, but does not keep the
+// others: n counts those that were, and err joins what kept the rest.
 func (db *DB) PruneIncidents(ctx context.Context, before time.Time, limit int) (n int, err error) {
 	ids, err := all(ctx, db, scanOf[int64], `SELECT id FROM incidents WHERE `+prunable+` ORDER BY closed_at LIMIT $2`, micros(before), limit)
 	if err != nil {
 		return 0, err
 	}
 	for _, id := range ids {
-		pruned, err := db.pruneIncident(ctx, id, before)
-		if err != nil {
-			return n, fmt.Errorf("forget incident %d: %w", id, err)
+		pruned, failed := db.pruneIncident(ctx, id, before)
+		if failed != nil {
+			err = errors.Join(err, fmt.Errorf("forget incident %d: %w", id, failed))
 		}
 		if pruned {
 			n++
 		}
+		if ctx.Err() != nil {
+			break
+		}
 	}
-	return n, nil
+	return n, err
 }
 
 func (db *DB) pruneIncident(ctx context.Context, id int64, before time.Time) (pruned bool, err error) {
