@@ -33,7 +33,11 @@ type RunView struct {
 // run, when the incident resolves and when it is closed. It returns the
 // manifest's head, which is worth posting when the bundle is sealed: Verify
 // takes it as proof from outside.
-func (s *Store) Publish(ctx context.Context, v View) (head string, err error) {
+//
+// holds is asked before each file is written, and its error ends the publish:
+// one that was stalled and lost its claim must not write over a bundle that
+// another has sealed since. nil asks nobody.
+func (s *Store) Publish(ctx context.Context, v View, holds func(context.Context) error) (head string, err error) {
 	id := v.Incident.ID
 	timeline, err := s.timeline(v.Timeline)
 	if err != nil {
@@ -57,8 +61,8 @@ func (s *Store) Publish(ctx context.Context, v View) (head string, err error) {
 		name string
 		data []byte
 	}{{TimelineName, timeline}, {ReportName, s.report(v)}} {
-		if err := s.write(ctx, key(id, f.name), mediaTypeOf(f.name), f.data); err != nil {
-			return "", fmt.Errorf("publish %s of incident %d: %w", f.name, id, err)
+		if err := s.derive(ctx, id, f.name, f.data, holds); err != nil {
+			return "", err
 		}
 		m.Derived = append(m.Derived, DerivedFile{Name: f.name, Size: int64(len(f.data)), SHA256: sha256Hex(f.data)})
 	}
@@ -69,11 +73,24 @@ func (s *Store) Publish(ctx context.Context, v View) (head string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("publish the bundle of incident %d: %w", id, err)
 	}
-	if err := s.write(ctx, key(id, ManifestName), mediaTypeOf(ManifestName), b); err != nil {
-		return "", fmt.Errorf("publish %s of incident %d: %w", ManifestName, id, err)
+	if err := s.derive(ctx, id, ManifestName, b, holds); err != nil {
+		return "", err
 	}
 	s.log.WithField("incident", id).WithField("evidence", len(v.Evidence)).WithField("sealed", v.Sealed).Debug("bundle published")
 	return m.Head, nil
+}
+
+// derive writes one derived file, if the publisher still holds the bundle.
+func (s *Store) derive(ctx context.Context, incidentID int64, name string, data []byte, holds func(context.Context) error) error {
+	if holds != nil {
+		if err := holds(ctx); err != nil {
+			return fmt.Errorf("publish %s of incident %d: %w", name, incidentID, err)
+		}
+	}
+	if err := s.write(ctx, key(incidentID, name), mediaTypeOf(name), data); err != nil {
+		return fmt.Errorf("publish %s of incident %d: %w", name, incidentID, err)
+	}
+	return nil
 }
 
 // timeline is the timeline as NDJSON, one entry a line.

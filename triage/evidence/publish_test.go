@@ -1,6 +1,8 @@
 package evidence
 
 import (
+	"context"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -34,7 +36,7 @@ func TestDerivedFilesReadAsInTestdata(t *testing.T) {
 func TestTheSameViewGivesTheSameBytes(t *testing.T) {
 	s, dir, head, v := testBundle(t, true)
 	before := readFile(t, filepath.Join(dir, ManifestName))
-	again, err := s.Publish(t.Context(), v)
+	again, err := s.Publish(t.Context(), v, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +51,7 @@ func TestPublishingAgainAfterMoreEvidence(t *testing.T) {
 	last := v.Evidence[len(v.Evidence)-1]
 	v.Evidence = append(v.Evidence, Chain(last, stage(t, s, "validate", Artifact{Name: "v.json", Data: []byte("{}")})))
 	v.Sealed = true
-	next, err := s.Publish(t.Context(), v)
+	next, err := s.Publish(t.Context(), v, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,11 +73,36 @@ func TestTheManifestIsWrittenLast(t *testing.T) {
 		}
 		return syncPath(name)
 	}
-	if _, err := s.Publish(t.Context(), testView()); err != nil {
+	if _, err := s.Publish(t.Context(), testView(), nil); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{TimelineName, ReportName, ManifestName}, files); diff != "" {
 		t.Errorf("written (-want +got):\n%s", diff)
+	}
+}
+
+// Whoever lost the bundle in between leaves what another wrote there since.
+func TestAPublisherThatLostTheBundleWritesNothingMore(t *testing.T) {
+	lost := errors.New("lost")
+	for kept, name := range []string{TimelineName, ReportName, ManifestName} {
+		s, dir, head, v := testBundle(t, true)
+		v.Incident.Alertname, v.Timeline, v.Sealed = "Stale", nil, false
+		asked := 0
+		_, err := s.Publish(t.Context(), v, func(context.Context) error {
+			if asked++; asked > kept {
+				return lost
+			}
+			return nil
+		})
+		if !errors.Is(err, lost) || !strings.Contains(err.Error(), name) || asked != kept+1 {
+			t.Errorf("lost before %s: %v after %d questions", name, err, asked)
+		}
+		if kept == 0 && !mustVerify(t, dir, head).Whole() {
+			t.Error("something was written")
+		}
+		if m := string(readFile(t, filepath.Join(dir, ManifestName))); !strings.Contains(m, head) {
+			t.Errorf("lost before %s: the manifest is another", name)
+		}
 	}
 }
 

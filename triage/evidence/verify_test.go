@@ -30,7 +30,7 @@ func testBundle(t testing.TB, sealed bool) (s *Store, dir, head string, v View) 
 		last = Chain(last, stage(t, s, strings.TrimSuffix(a.Name, filepath.Ext(a.Name)), a))
 		v.Evidence = append(v.Evidence, last)
 	}
-	head, err := s.Publish(t.Context(), v)
+	head, err := s.Publish(t.Context(), v, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,7 @@ func (r *Runner) publish(ctx context.Context, incidentID, ticket int64) error {
 	if err != nil {
 		return err
 	}
-	head, err := r.Bundles.Publish(ctx, v)
+	head, err := r.Bundles.Publish(ctx, v, func(ctx context.Context) error { return r.Store.HoldsBundle(ctx, incidentID, ticket) })
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ const (
 // Bundles is what the runner needs of the evidence store.
 type Bundles interface {
 	Stage(ctx context.Context, incidentID, runID int64, step string, a evidence.Artifact) (evidence.Staged, error)
-	Publish(ctx context.Context, v evidence.View) (head string, err error)
+	Publish(ctx context.Context, v evidence.View, holds func(context.Context) error) (head string, err error)
 }
 
 // Options wire a Runner.

@@ -81,7 +81,7 @@ func (b *bundles) Stage(_ context.Context, incidentID, runID int64, step string,
 	return evidence.Staged{IncidentID: incidentID, Name: name, MediaType: a.MediaType, Size: int64(len(a.Data)), SHA256: "ab", Source: a.Source, CreatedAt: start}, nil
 }
 
-func (b *bundles) Publish(_ context.Context, v evidence.View) (string, error) {
+func (b *bundles) Publish(_ context.Context, v evidence.View, _ func(context.Context) error) (string, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.views = append(b.views, v)

@@ -39,11 +39,11 @@ func (s *shelf) Stage(ctx context.Context, incidentID, runID int64, step string,
 	return out, err
 }
 
-func (s *shelf) Publish(ctx context.Context, v evidence.View) (string, error) {
+func (s *shelf) Publish(ctx context.Context, v evidence.View, holds func(context.Context) error) (string, error) {
 	if s.publishes != nil {
 		s.publishes()
 	}
-	return s.Store.Publish(ctx, v)
+	return s.Store.Publish(ctx, v, holds)
 }
 
 // shelve gives the runner a real evidence store.
@@ -265,5 +265,29 @@ func TestAPublishThatWasTakenForDeadSealsNothing(t *testing.T) {
 			t.Errorf("it ends with %v, want that it lost its claim", err)
 		}
 		w.verifyPosted(s, 0)
+	})
+}
+
+// What the late one read is older than the seal, and so is its manifest.
+func TestAPublishThatWakesLateDoesNotWriteOverASealedBundle(t *testing.T) {
+	each(t, fourSteps, func(w *world) {
+		s := w.shelve()
+		other := w.otherReplica()
+		var clock time.Duration
+		w.now = func() time.Time { return start.Add(clock) }
+		w.probe.do["first"] = func(context.Context, int) (*playbook.Outcome, error) { return artifact(), nil }
+		run := w.open()
+		s.publishes = func() { // stalls while the rest of the incident happens
+			s.publishes = nil
+			w.execute(run)
+			w.setState(triage.IncidentClosed)
+			clock += 30 * time.Second
+			w.publish(other)
+		}
+		if err := w.r.Publish(t.Context(), w.inc.ID); !errors.Is(err, store.ErrPublishing) {
+			t.Errorf("it ends with %v, want that it lost its claim", err)
+		}
+		w.publish(w.r) // its job is worked again, and finds the seal
+		w.verifyPosted(s, 1)
 	})
 }

@@ -54,6 +54,24 @@ func (db *DB) ClaimBundle(ctx context.Context, incidentID int64, lease time.Dura
 	return ticket, err
 }
 
+// HoldsBundle says whether a claim stands: nil, or ErrPublishing when its lease
+// is over or another has the bundle by now. Ask before each file that is
+// written, for whoever was stalled does not know for how long.
+func (db *DB) HoldsBundle(ctx context.Context, incidentID, ticket int64) error {
+	return db.Tx(ctx, func(tx *Tx) error {
+		now, err := tx.sharedNow(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = one(ctx, tx, scanOf[int64], `SELECT ticket FROM bundles WHERE incident_id = $1 AND ticket = $2 AND lease_until > $3`,
+			incidentID, ticket, micros(now))
+		if errors.Is(err, ErrNotFound) {
+			err = ErrPublishing
+		}
+		return err
+	})
+}
+
 // ReleaseBundle ends a claim. head is that of the sealed manifest, "" for a
 // bundle that is not sealed; with it the bundle is never published again. The
 // error is ErrPublishing when the claim was lost in between.

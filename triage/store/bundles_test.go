@@ -34,7 +34,14 @@ func TestABundleIsPublishedByOneAtATimeUntilItIsSealed(t *testing.T) {
 				t.Errorf("release: %v, want %v", err, want)
 			}
 		}
+		holds := func(ticket int64, want error) {
+			t.Helper()
+			if err := db.HoldsBundle(t.Context(), id, ticket); !errors.Is(err, want) {
+				t.Errorf("ticket %d holds the bundle: %v, want %v", ticket, err, want)
+			}
+		}
 		first := claim(nil)
+		holds(first, nil)
 		claim(store.ErrPublishing)
 		release(first, "", nil)
 
@@ -42,8 +49,57 @@ func TestABundleIsPublishedByOneAtATimeUntilItIsSealed(t *testing.T) {
 		now = now.Add(30 * time.Second) // its lease is over
 		last := claim(nil)
 		release(stalled, "older", store.ErrPublishing)
+		holds(stalled, store.ErrPublishing)
+		holds(last, nil)
+		now = now.Add(30 * time.Second)
+		holds(last, store.ErrPublishing) // nobody has taken it, but somebody may
 		release(last, "head", nil)
+		holds(last, store.ErrPublishing)
 		claim(store.ErrSealed)
+	})
+}
+
+// A replica whose clock is fast must not take a lease for over, nor one whose
+// clock is slow ask for a lease that has ended. Only PostgreSQL has several.
+func TestABundlesLeaseGoesByPostgreSQLsClockWhateverTheReplicasThink(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, where store.Options) {
+		if where.PostgresURL == "" {
+			return
+		}
+		skewed := func(by time.Duration) *store.DB {
+			where.Now = func() time.Time { return time.Now().Add(by) }
+			db := storetest.Open(t, where)
+			jobsOf(t, db, func(context.Context, int64) error { return nil })
+			return db
+		}
+		fast, slow := skewed(time.Hour), skewed(-time.Hour)
+		for name, by := range map[string]struct{ first, second *store.DB }{
+			"the fast one comes second": {slow, fast},
+			"the slow one comes second": {fast, slow},
+		} {
+			id := startRun(t, by.first).IncidentID
+			ticket, err := by.first.ClaimBundle(t.Context(), id, 30*time.Minute)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := by.second.ClaimBundle(t.Context(), id, 30*time.Minute); !errors.Is(err, store.ErrPublishing) {
+				t.Errorf("%s, and its claim ends with %v", name, err)
+			}
+			for _, db := range []*store.DB{by.first, by.second} {
+				if err := db.HoldsBundle(t.Context(), id, ticket); err != nil {
+					t.Errorf("%s, and the first claim: %v", name, err)
+				}
+			}
+			// A lease that is over is over for both.
+			mustExec(t, raw(t, where), "UPDATE bundles SET lease_until = lease_until - 31 * 60 * 1000000")
+			if err := by.first.HoldsBundle(t.Context(), id, ticket); !errors.Is(err, store.ErrPublishing) {
+				t.Errorf("%s, and the claim whose lease is over: %v", name, err)
+			}
+			if _, err := by.second.ClaimBundle(t.Context(), id, 30*time.Minute); err != nil {
+				t.Errorf("%s, and its claim after the first ends with %v", name, err)
+			}
+			mustExec(t, raw(t, where), "UPDATE incidents SET state = 'closed'") // the next one has the same key
+		}
 	})
 }
 
