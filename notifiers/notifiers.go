@@ -19,7 +19,8 @@ type Notifier interface {
 	// are *Error; any other error counts as Ambiguous.
 	//
 	// Where d.MayRepeat is set, an earlier attempt may be shown as another
-	// message, and this one says so; of a file it then says where that is.
+	// message, and this one says so; of a file it then says where that is. It
+	// does that too where d.ByLink is set.
 	Send(ctx context.Context, d *triage.Delivery, checkpoint func(progress string) error) (Receipt, error)
 	// Find looks for a message that an earlier attempt of unknown end may have
 	// shown since d.TriedAt, by its nonce. found is false when it is certainly
@@ -45,10 +46,11 @@ const (
 	RateLimited               // certainly not shown; wait After, for the Scope
 	Permanent                 // will never be shown like this: park it
 	Gone                      // the message or its thread was deleted by somebody: give up quietly, note it
+	Unreadable                // certainly not shown, for its file cannot be read now: the channel's other messages go on
 )
 
 func (r Reason) String() string {
-	return [...]string{"ambiguous", "transient", "rate limited", "permanent", "gone"}[r]
+	return [...]string{"ambiguous", "transient", "rate limited", "permanent", "gone", "unreadable"}[r]
 }
 
 // Error is a failed delivery.

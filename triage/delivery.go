@@ -75,6 +75,10 @@ type Delivery struct {
 	// one, for it could not be looked for; zero for none. The message says so.
 	MayRepeat time.Time
 	Repeats   int // times it was sent again like that
+	// Unread is how often its file could not be read. ByLink says that this was
+	// often enough: the message tells where the file is instead of showing it.
+	Unread int
+	ByLink bool
 }
 
 // Looks are what came of looking for a delivery whose sending had no known end.

@@ -34,6 +34,9 @@ const (
 	// cannot be looked for, at once and then after a longer wait each time.
 	repeatsMade = 3
 	repeatWait  = time.Minute
+	// readsMade is how often a file is tried that cannot be read, over some two
+	// minutes, before its message says where it is instead.
+	readsMade = 8
 )
 
 // What became of an attempt, in triagebot_deliveries_total, besides the
@@ -53,6 +56,7 @@ const (
 // error is of the record.
 func (l *lane) attempt(ctx context.Context, claim store.Claim) error {
 	d := claim.Delivery
+	d.ByLink = d.Unread >= readsMade
 	if l.shown.same(d) {
 		l.metrics.result(d, resultUnchanged)
 		return l.record(ctx, func(ctx context.Context) error { return l.Store.Delivered(ctx, d, d.Remote, "") })
@@ -137,6 +141,8 @@ func (l *lane) sent(ctx context.Context, d *triage.Delivery, r notifiers.Receipt
 		l.logOf(d).WithError(err).Warn("A delivery failed; its channel is tried again later")
 		l.backOff()
 		return l.Store.Retry(ctx, d, err, "")
+	case notifiers.Unreadable:
+		return l.unreadable(ctx, d, err)
 	default: // Ambiguous
 		if d.SentVersion > 0 { // an edit can be repeated without looking
 			l.logOf(d).WithError(err).Warn("An edit may not have arrived; it is made again")
@@ -148,6 +154,22 @@ func (l *lane) sent(ctx context.Context, d *triage.Delivery, r notifiers.Receipt
 		l.holdBackAgain()
 		return l.Store.Doubt(ctx, d, time.Now().Add(l.LookInterval), err)
 	}
+}
+
+// unreadable has only this delivery wait, for the channel works: its next
+// message may need no file, or another.
+func (l *lane) unreadable(ctx context.Context, d *triage.Delivery, cause error) error {
+	if d.ByLink {
+		return l.park(ctx, d, fmt.Errorf("the notifier reads a file that was only to be told of: %w", cause))
+	}
+	tries, wait := d.Unread+1, time.Duration(0)
+	if tries < readsMade {
+		wait = backoff(tries)
+		l.logOf(d).WithError(cause).WithField("try", tries).Warn("A file cannot be read; it is tried again later")
+	} else {
+		l.logOf(d).WithError(cause).WithField("try", tries).Error("A file cannot be read; only its link is shown")
+	}
+	return l.Store.RetryUnread(ctx, d, time.Now().Add(wait), cause)
 }
 
 // looked records what a look for a message of unknown end has shown. Only this

@@ -14,4 +14,7 @@
 // is not answered, the lane's other messages go on. Where a notifier is not
 // permitted to look, or none of many looks was answered, the message goes out
 // again and says that it may repeat another.
+//
+// A file that cannot be read is not the channel's fault: its delivery alone
+// waits, and after some tries it is told of by its link.
 package outbox

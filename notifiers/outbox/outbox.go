@@ -28,6 +28,7 @@ type Store interface {
 	Delivered(ctx context.Context, d *triage.Delivery, remote triage.RemoteRef, note string) error
 	Adopt(ctx context.Context, d *triage.Delivery, remote triage.RemoteRef, note string) error
 	Retry(ctx context.Context, d *triage.Delivery, cause error, note string) error
+	RetryUnread(ctx context.Context, d *triage.Delivery, at time.Time, cause error) error
 	Doubt(ctx context.Context, d *triage.Delivery, lookAt time.Time, cause error) error
 	LookAgain(ctx context.Context, d *triage.Delivery, at time.Time, cause error) error
 	Repeat(ctx context.Context, d *triage.Delivery, at time.Time, cause error, note string) error

@@ -38,6 +38,15 @@ func (n *Notifier) Send(ctx context.Context, d *triage.Delivery, checkpoint func
 	if uploads(d) {
 		return result(n.upload(ctx, d, checkpoint))
 	}
+	r, err := n.say(ctx, d)
+	if err == nil && d.Body.File != nil && d.ByLink {
+		r.Note = join("file "+line(d.Body.File.Artifact.Name, maxTitle)+" could not be read: only its link is shown", r.Note)
+	}
+	return r, err
+}
+
+// say sends what is no upload.
+func (n *Notifier) say(ctx context.Context, d *triage.Delivery) (notifiers.Receipt, error) {
 	m, err := render(d.Body)
 	if err != nil {
 		return notifiers.Receipt{}, &notifiers.Error{Reason: notifiers.Permanent, Err: err}
@@ -52,8 +61,11 @@ func (n *Notifier) Send(ctx context.Context, d *triage.Delivery, checkpoint func
 }
 
 // uploads says whether sending d is an upload. A file that may be shown already
-// is only told of: a second copy of it would be worse than none.
-func uploads(d *triage.Delivery) bool { return d.Body.File != nil && d.MayRepeat.IsZero() }
+// is only told of, for a second copy of it would be worse than none; and so is
+// one that cannot be read.
+func uploads(d *triage.Delivery) bool {
+	return d.Body.File != nil && d.MayRepeat.IsZero() && !d.ByLink
+}
 
 // result keeps a nil *notifiers.Error from becoming an error that is not nil.
 func result(r notifiers.Receipt, err *notifiers.Error) (notifiers.Receipt, error) {

@@ -1,16 +1,18 @@
 package slack
 
-// Uploading an artifact into the thread: ask for a URL, send the bytes,
-// complete and share. The file's ID is noted before the last, so that an
+// Uploading an artifact into the thread: read it, ask for a URL, send the
+// bytes, complete and share. The file's ID is noted before the last, so that an
 // attempt after a crash shares the same file instead of another one.
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"strings"
+	"time"
 
 	"github.com/slack-go/slack"
 
@@ -18,8 +20,14 @@ import (
 	"triagebot/triage"
 )
 
-// maxFile bounds an artifact, in bytes; larger ones stay in the bundle.
-const maxFile = 64 << 20
+const (
+	// maxFile bounds an artifact, in bytes; larger ones stay in the bundle,
+	// which has none of more than about half of it.
+	maxFile = 16 << 20
+	// readTimeout bounds reading it, during which the channel's other messages
+	// wait.
+	readTimeout = 5 * time.Second
+)
 
 func (n *Notifier) upload(ctx context.Context, d *triage.Delivery, checkpoint func(string) error) (notifiers.Receipt, *notifiers.Error) {
 	u := renderFile(d.Body.File)
@@ -67,23 +75,12 @@ func (n *Notifier) fileChannel(ctx context.Context, d *triage.Delivery) (string,
 
 // transfer brings the artifact's bytes to Slack, where nobody sees them yet.
 func (n *Notifier) transfer(ctx context.Context, d *triage.Delivery, u upload) (id string, _ *notifiers.Error) {
-	name := d.Body.File.Artifact.Name
-	r, size, err := n.open(ctx, d.IncidentID, name)
-	if err != nil {
-		reason := notifiers.Transient
-		if errors.Is(err, fs.ErrNotExist) {
-			reason = notifiers.Permanent
-		}
-		return "", &notifiers.Error{Reason: reason, Err: fmt.Errorf("artifact %s: %w", line(name, maxTitle), err)}
+	data, unread := n.read(ctx, d)
+	if unread != nil {
+		return "", unread
 	}
-	defer r.Close()
-	if size < 1 || size > maxFile {
-		return "", &notifiers.Error{Reason: notifiers.Permanent, Err: fmt.Errorf(
-			"artifact %s has %d bytes; Slack takes 1 to %d", line(name, maxTitle), size, maxFile)}
-	}
-
 	to, err := n.client.GetUploadURLExternalContext(ctx, slack.GetUploadURLExternalParameters{
-		FileName: u.name, FileSize: int(size), AltTxt: u.alt,
+		FileName: u.name, FileSize: len(data), AltTxt: u.alt,
 	})
 	if err == nil && (to.FileID == "" || to.UploadURL == "") {
 		err = errors.New("neither an error nor an upload URL in the answer")
@@ -93,19 +90,52 @@ func (n *Notifier) transfer(ctx context.Context, d *triage.Delivery, u upload) (
 	}
 	n.succeeded(methodGetURL)
 
-	counted := &countingReader{r: io.LimitReader(r, size+1)}
-	err = n.client.UploadToURL(ctx, slack.UploadToURLParameters{UploadURL: to.UploadURL, Reader: counted, Filename: u.name})
+	err = n.client.UploadToURL(ctx, slack.UploadToURLParameters{UploadURL: to.UploadURL, Reader: bytes.NewReader(data), Filename: u.name})
 	if err != nil {
 		return "", n.failed(methodTransfer, editing, hide(err, to.UploadURL))
 	}
-	// slack-go closes the form properly when reading fails, so that a part of a
-	// file would pass for the whole.
-	if counted.n != size {
-		return "", &notifiers.Error{Reason: notifiers.Transient, Err: fmt.Errorf(
-			"artifact %s: %d bytes were read instead of %d", line(name, maxTitle), counted.n, size)}
-	}
 	n.succeeded(methodTransfer)
 	return to.FileID, nil
+}
+
+// read reads the artifact whole before Slack hears of it: slack-go would pass
+// a part of a file for the whole when reading fails, and whose fault an upload
+// is that does not go on could not be told.
+func (n *Notifier) read(ctx context.Context, d *triage.Delivery) ([]byte, *notifiers.Error) {
+	name := d.Body.File.Artifact.Name
+	reading, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	data, size, err := n.readAll(reading, d.IncidentID, name)
+	failed := func(reason notifiers.Reason, err error) *notifiers.Error {
+		return &notifiers.Error{Reason: reason, Err: fmt.Errorf("artifact %s: %w", line(name, maxTitle), err)}
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, failed(notifiers.Permanent, err)
+	case err != nil && ctx.Err() != nil: // stopped: not the file's fault
+		return nil, failed(notifiers.Transient, err)
+	case err != nil:
+		return nil, failed(notifiers.Unreadable, err)
+	case size < 1 || size > maxFile:
+		return nil, failed(notifiers.Permanent, fmt.Errorf("it has %d bytes; what is uploaded has 1 to %d", size, maxFile))
+	case int64(len(data)) != size:
+		return nil, failed(notifiers.Unreadable, fmt.Errorf("%d bytes were read instead of %d", len(data), size))
+	}
+	return data, nil
+}
+
+// readAll reads a file of which size is said; nothing of one that is too large.
+func (n *Notifier) readAll(ctx context.Context, incidentID int64, name string) (data []byte, size int64, err error) {
+	r, size, err := n.open(ctx, incidentID, name)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer r.Close()
+	if size > maxFile {
+		return nil, size, nil
+	}
+	data, err = io.ReadAll(io.LimitReader(r, size+1))
+	return data, size, err
 }
 
 // hide takes a secret out of an error's text, for errors that slack-go makes
@@ -115,17 +145,6 @@ func hide(err error, secret string) error {
 		return err
 	}
 	return errors.New(strings.ReplaceAll(err.Error(), secret, "<upload URL>"))
-}
-
-type countingReader struct {
-	r io.Reader
-	n int64
-}
-
-func (c *countingReader) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	c.n += int64(n)
-	return n, err
 }
 
 // complete ends the upload and asks for the file to be shared.

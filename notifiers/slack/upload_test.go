@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"triagebot/notifiers"
 	"triagebot/notifiers/slack/slacklocal"
@@ -179,14 +180,33 @@ func TestAnArtifactThatCannotBeRead(t *testing.T) {
 		f.open = func(context.Context, int64, string) (io.ReadCloser, int64, error) {
 			return nil, 0, errors.New("the bucket is down")
 		}
-		f.refused(t, f.file(thread), notifiers.Transient)
+		f.refused(t, f.file(thread), notifiers.Unreadable)
+	})
+	t.Run("fails while it is read", func(t *testing.T) {
+		f, thread := inThread(t)
+		f.open = func(context.Context, int64, string) (io.ReadCloser, int64, error) {
+			half := io.MultiReader(strings.NewReader("half"), iotest.ErrReader(errors.New("the bucket is down")))
+			return io.NopCloser(half), 8, nil
+		}
+		f.refused(t, f.file(thread), notifiers.Unreadable)
+	})
+	t.Run("is not read to its end because of a stop", func(t *testing.T) {
+		f, thread := inThread(t)
+		ctx, stop := context.WithCancel(t.Context())
+		f.open = func(ctx context.Context, _ int64, _ string) (io.ReadCloser, int64, error) {
+			stop()
+			return nil, 0, ctx.Err()
+		}
+		d := f.file(thread)
+		_, err := f.Send(ctx, d, f.checkpoint(d))
+		reasonOf(t, err, notifiers.Transient, "Send")
 	})
 	t.Run("breaks off", func(t *testing.T) {
 		f, thread := inThread(t)
 		f.open = func(context.Context, int64, string) (io.ReadCloser, int64, error) {
 			return io.NopCloser(strings.NewReader("half")), 8, nil
 		}
-		f.refused(t, f.file(thread), notifiers.Transient)
+		f.refused(t, f.file(thread), notifiers.Unreadable)
 		if n := len(f.files(t)); n != 0 {
 			t.Errorf("%d files are shared", n)
 		}

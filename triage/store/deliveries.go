@@ -128,7 +128,7 @@ const (
 	deliveryColumns = `d.id, d.key, d.nonce, d.notifier, d.channel, d.incident_id, d.kind, d.priority, d.body_json,
 		d.version, d.sent_version, d.state, d.attempts, d.not_before, d.created_at, d.sent_at,
 		d.remote_channel, d.remote_id, d.progress, d.last_error,
-		d.tried_at, d.looks_absent, d.looks_failed, d.may_repeat, d.repeats,
+		d.tried_at, d.looks_absent, d.looks_failed, d.may_repeat, d.repeats, d.unread,
 		COALESCE(p.remote_channel, ''), COALESCE(p.remote_id, '')`
 	deliveryTables = `deliveries d LEFT JOIN deliveries p ON p.id = d.parent_id`
 )
@@ -140,7 +140,7 @@ func scanDelivery(s scanner) (triage.Delivery, error) {
 	err := s.Scan(&d.ID, &d.Key, &d.Nonce, &d.Notifier, &d.Channel, &d.IncidentID, &d.Kind, &d.Priority, &body,
 		&d.Version, &d.SentVersion, &d.State, &d.Attempts, &notBefore, &created, &sent,
 		&d.Remote.Channel, &d.Remote.ID, &d.Progress, &d.LastError,
-		&tried, &d.Looks.Absent, &d.Looks.Failed, &mayRepeat, &d.Repeats, &d.Thread.Channel, &d.Thread.ID)
+		&tried, &d.Looks.Absent, &d.Looks.Failed, &mayRepeat, &d.Repeats, &d.Unread, &d.Thread.Channel, &d.Thread.ID)
 	if err != nil {
 		return d, err
 	}

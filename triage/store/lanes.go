@@ -467,6 +467,15 @@ func (db *DB) Retry(ctx context.Context, d *triage.Delivery, cause error, note s
 	})
 }
 
+// RetryUnread records that d was not shown because its file could not be read:
+// it is owed again, not before the instant.
+func (db *DB) RetryUnread(ctx context.Context, d *triage.Delivery, at time.Time, cause error) error {
+	return db.settle(ctx, d, false, func(tx *Tx) error {
+		return tx.exec(ctx, `UPDATE deliveries SET state = 'pending', not_before = $3, last_error = $4, unread = unread + 1
+			WHERE id = $1 AND state = 'sending' AND attempts = $2`, d.ID, d.Attempts, micros(at), errorText(cause))
+	})
+}
+
 // Doubt records why nobody knows whether d was shown. It stays marked as being
 // sent, so that whoever claims it next looks first, not before the instant.
 func (db *DB) Doubt(ctx context.Context, d *triage.Delivery, lookAt time.Time, cause error) error {

@@ -159,6 +159,7 @@ CREATE TABLE deliveries (
   looks_failed   BIGINT NOT NULL DEFAULT 0, -- looks that were not answered
   may_repeat     BIGINT NOT NULL DEFAULT 0, -- when a message was sent that it may repeat
   repeats        BIGINT NOT NULL DEFAULT 0, -- times it was sent that may have been too many
+  unread         BIGINT NOT NULL DEFAULT 0, -- times its file could not be read
   UNIQUE (notifier, key)
 );
 CREATE INDEX deliveries_owed ON deliveries (notifier, channel, priority, id) WHERE state IN ('pending', 'sending');
