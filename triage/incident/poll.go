@@ -131,7 +131,7 @@ func (p *Poller) decide(ctx context.Context, listed map[string]time.Time) error 
 		if err := tx.LockCorrelation(ctx); err != nil {
 			return err
 		}
-		if err := c.reopenListed(ctx, tx, listed, now); err != nil {
+		if err := p.reopenListed(ctx, tx, listed, now); err != nil {
 			return err
 		}
 		firing, err := tx.SilentIncidents(ctx, now)
@@ -139,7 +139,7 @@ func (p *Poller) decide(ctx context.Context, listed map[string]time.Time) error 
 			return err
 		}
 		for _, inc := range firing {
-			if p.Answers != nil && !p.Answers(inc.ExternalURL) {
+			if !p.answers(inc) {
 				continue
 			}
 			alerts, err := tx.FiringAlerts(ctx, inc.ID)
@@ -163,6 +163,11 @@ func (p *Poller) decide(ctx context.Context, listed map[string]time.Time) error 
 	return err
 }
 
+// answers says whether what was listed tells anything of an incident.
+func (p *Poller) answers(inc triage.Incident) bool {
+	return p.Answers == nil || p.Answers(inc.ExternalURL)
+}
+
 // resolveVanished resolves the incidents that have been absent for long enough,
 // and of which no notification spoke meanwhile.
 func (c *Correlator) resolveVanished(ctx context.Context, tx *store.Tx, absent map[int64]time.Time, now time.Time) error {
@@ -180,13 +185,14 @@ func (c *Correlator) resolveVanished(ctx context.Context, tx *store.Tx, absent m
 
 // reopenListed reopens the incidents that were presumed to be over and of which
 // an Alertmanager has an alert after all.
-func (c *Correlator) reopenListed(ctx context.Context, tx *store.Tx, listed map[string]time.Time, now time.Time) error {
+func (p *Poller) reopenListed(ctx context.Context, tx *store.Tx, listed map[string]time.Time, now time.Time) error {
+	c := p.correlator
 	resolved, err := tx.ResolvedIncidents(ctx, now)
 	if err != nil {
 		return err
 	}
 	for _, seen := range resolved {
-		if seen.Resolution == triage.ResolvedByAlertmanager || now.Sub(seen.ResolvedAt) > c.Settings().ReopenWithin {
+		if seen.Resolution == triage.ResolvedByAlertmanager || now.Sub(seen.ResolvedAt) > c.Settings().ReopenWithin || !p.answers(seen) {
 			continue
 		}
 		inc, err := tx.LockIncident(ctx, seen.ID)

@@ -157,6 +157,11 @@ func TestWhatWasOnlyPresumedToBeOverReopens(t *testing.T) {
 			*am = has("Slow", "a", 15.5)
 			return w.poll(poller, 16)
 		}, triage.IncidentResolved},
+		{"one that the incident did not come from has it", func(w *world, poller *incident.Poller, am *lister) error {
+			*am = has("Slow", "a", 0.00001)
+			poller.Answers = func(string) bool { return false }
+			return w.poll(poller, 16)
+		}, triage.IncidentResolved},
 		{"Alertmanager reported its end before it was asked", func(w *world, poller *incident.Poller, am *lister) error {
 			w.notify(15.5, 0, alert("Slow", "a", 0.00001, 15.4))
 			*am = has("Slow", "a", 0.00001)
