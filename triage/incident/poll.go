@@ -6,6 +6,7 @@ package incident
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"slices"
 	"time"
 
@@ -57,16 +58,25 @@ type Poller struct {
 	// incident came from, by its external URL; nil means that they always are.
 	// Of an incident that came from another nothing is concluded.
 	Answers func(externalURL string) bool
+	// Configured says whether an Alertmanager of the configuration, polled or
+	// not, has the external URL; nil means that any has. That an incident came
+	// from another is warned of, once for each URL.
+	Configured func(externalURL string) bool
 
 	correlator *Correlator
 	listers    map[string]Lister
 	absent     map[int64]time.Time // by incident: the first of the looks in a row that found none of its alerts
+	warned     map[string]bool     // by external URL, at most maxWarned
 }
+
+// maxWarned bounds the external URLs that are warned of, for notifications name
+// what they like.
+const maxWarned = 100
 
 // NewPoller makes a Poller of the Alertmanagers, by name. It serves one
 // goroutine at a time.
 func NewPoller(c *Correlator, listers map[string]Lister) *Poller {
-	return &Poller{correlator: c, listers: listers}
+	return &Poller{correlator: c, listers: listers, warned: map[string]bool{}}
 }
 
 // Run polls until ctx ends. It returns at once when there is nothing to ask.
@@ -127,6 +137,7 @@ func (p *Poller) list(ctx context.Context) (map[string]time.Time, error) {
 func (p *Poller) decide(ctx context.Context, listed map[string]time.Time) error {
 	c, now := p.correlator, p.correlator.Now()
 	absent := map[int64]time.Time{}
+	var firing []triage.Incident
 	err := c.Store.Tx(ctx, func(tx *store.Tx) error {
 		if err := tx.LockCorrelation(ctx); err != nil {
 			return err
@@ -134,8 +145,8 @@ func (p *Poller) decide(ctx context.Context, listed map[string]time.Time) error 
 		if err := p.reopenListed(ctx, tx, listed, now); err != nil {
 			return err
 		}
-		firing, err := tx.SilentIncidents(ctx, now)
-		if err != nil {
+		var err error
+		if firing, err = tx.SilentIncidents(ctx, now); err != nil {
 			return err
 		}
 		for _, inc := range firing {
@@ -160,7 +171,24 @@ func (p *Poller) decide(ctx context.Context, listed map[string]time.Time) error 
 		return c.resolveVanished(ctx, tx, absent, now)
 	})
 	p.absent = absent
+	p.warnOfUnknown(firing)
 	return err
+}
+
+// warnOfUnknown says which incidents came from an external URL that nobody
+// configured: most likely it is missing in the configuration.
+func (p *Poller) warnOfUnknown(incidents []triage.Incident) {
+	for _, inc := range incidents {
+		from := inc.ExternalURL
+		if p.Configured == nil || p.Configured(from) || p.warned[from] || len(p.warned) == maxWarned {
+			continue
+		}
+		p.warned[from] = true
+		if u, err := url.Parse(from); err == nil && from != "" {
+			p.correlator.Log.WithField("external_url", p.correlator.Parent.redact(u.Redacted())).Warn(
+				"incidents come from an external URL that no configured Alertmanager has; set external_url of its entry in alertmanagers, or polling cannot tell whose they are")
+		}
+	}
 }
 
 // answers says whether what was listed tells anything of an incident.

@@ -3,8 +3,13 @@ package incident_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/sirupsen/logrus"
 
 	"triagebot/triage"
 	"triagebot/triage/incident"
@@ -95,6 +100,45 @@ func TestPollConcludesNothingOfAnotherAlertmanagersIncidents(t *testing.T) {
 		}
 		if got := w.only(); got.State != triage.IncidentFiring || from != got.ExternalURL {
 			t.Errorf("%s, asked about %q", got.State, from)
+		}
+	})
+}
+
+func TestIncidentsOfAnUnknownAlertmanagerAreWarnedOfOnce(t *testing.T) {
+	each(t, func(w *world) {
+		poll := func(poller *incident.Poller, minutes ...float64) (warnings []string) {
+			t.Helper()
+			w.log.Reset()
+			for _, minute := range minutes {
+				if err := w.poll(poller, minute); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, e := range w.log.AllEntries() {
+				if from, ok := e.Data["external_url"].(string); ok && e.Level == logrus.WarnLevel && strings.Contains(e.Message, "external_url") {
+					warnings = append(warnings, from)
+				}
+			}
+			return warnings
+		}
+		poller := incident.NewPoller(w.c, map[string]incident.Lister{"eu": &lister{}})
+		poller.Answers = func(string) bool { return false }
+		poller.Configured = func(string) bool { return false }
+
+		w.notifyFrom(1, "http://bob:secret@am.example", alert("Slow", "a", 0, 0))
+		if diff := cmp.Diff([]string{"http://bob:xxxxx@am.example"}, poll(poller, 2, 3, 4)); diff != "" {
+			t.Errorf("three looks (-want +got):\n%s", diff)
+		}
+		for i := range 150 {
+			w.notifyFrom(5, fmt.Sprintf("http://am-%d.example", i), alert(fmt.Sprintf("Slow%d", i), "a", 4, 0))
+		}
+		if n := len(poll(poller, 6, 7)); n != 99 {
+			t.Errorf("%d more warnings about 150 more URLs, want a bound of 100 in all", n)
+		}
+		known := incident.NewPoller(w.c, map[string]incident.Lister{"eu": &lister{}})
+		known.Configured = func(string) bool { return true }
+		if got := poll(known, 8); len(got) != 0 {
+			t.Errorf("warned of %q, which are configured", got)
 		}
 	})
 }
