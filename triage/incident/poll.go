@@ -123,8 +123,12 @@ func (p *Poller) list(ctx context.Context) (map[string]time.Time, error) {
 	for name, lister := range p.listers {
 		alerts, err := lister.Alerts(ctx)
 		if err != nil {
+			if ctx.Err() == nil {
+				p.correlator.metrics.polls.WithLabelValues("failed").Inc()
+			}
 			return nil, fmt.Errorf("alertmanager %s: %w", name, err)
 		}
+		p.correlator.metrics.polls.WithLabelValues("ok").Inc()
 		for fingerprint, start := range alerts {
 			if earliest, known := listed[fingerprint]; !known || start.Before(earliest) {
 				listed[fingerprint] = start

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/sirupsen/logrus"
 
 	"triagebot/triage"
@@ -140,6 +142,44 @@ func TestIncidentsOfAnUnknownAlertmanagerAreWarnedOfOnce(t *testing.T) {
 		if got := poll(known, 8); len(got) != 0 {
 			t.Errorf("warned of %q, which are configured", got)
 		}
+	})
+}
+
+func TestAnswersOfAlertmanagersAreCounted(t *testing.T) {
+	each(t, func(w *world) {
+		registry := prometheus.NewRegistry()
+		opts := w.c.Options
+		opts.Registerer = registry
+		am := &lister{}
+		poller := incident.NewPoller(incident.New(opts), map[string]incident.Lister{"a": am})
+		want := func(ok, failed int) {
+			t.Helper()
+			text := fmt.Sprintf(`
+# HELP triagebot_alertmanager_polls_total Times that an Alertmanager was asked which alerts it has, by result: ok, failed.
+# TYPE triagebot_alertmanager_polls_total counter
+triagebot_alertmanager_polls_total{result="failed"} %d
+triagebot_alertmanager_polls_total{result="ok"} %d
+`, failed, ok)
+			if err := testutil.GatherAndCompare(registry, strings.NewReader(text), "triagebot_alertmanager_polls_total"); err != nil {
+				t.Error(err)
+			}
+		}
+		want(0, 0)
+		for i, l := range []lister{empty, down, empty} {
+			*am = l
+			if err := w.poll(poller, float64(10+i)); (err != nil) != (l.err != nil) {
+				t.Fatal(err)
+			}
+		}
+		want(2, 1)
+
+		// The end of the program is no failure of Alertmanager.
+		ctx, stop := context.WithCancel(t.Context())
+		am.asked, am.err = stop, context.Canceled
+		if err := poller.Poll(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v", err)
+		}
+		want(2, 1)
 	})
 }
 
