@@ -270,6 +270,67 @@ func TestWhatWasOnlyPresumedToBeOverReopens(t *testing.T) {
 	}
 }
 
+func TestAPollTakesBackAReportedEndOfWhatStillBurns(t *testing.T) {
+	const firing, resolved = triage.IncidentFiring, triage.IncidentResolved
+	listed := has("Slow", "a", 0)
+	for _, tc := range []struct {
+		name  string
+		looks []look
+	}{
+		{"within the bound it may be a late peer's, then it burns", []look{{10.5, listed, empty, resolved}, {10.9, listed, empty, resolved}, {11, listed, empty, firing}}},
+		{"Alertmanager no longer has it", []look{{10.5, listed, empty, resolved}, {11, empty, empty, resolved}, {20, empty, empty, resolved}}},
+		{"Alertmanager has a later firing, which a notification will tell of", []look{{12, has("Slow", "a", 10.2), empty, resolved}}},
+		{"reopen_within is over", []look{{25.3, listed, empty, resolved}}},
+		{"one peer does not answer", []look{{11.5, listed, down, resolved}, {12, listed, empty, firing}}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			each(t, func(w *world) {
+				w.notify(1, 0, alert("Slow", "a", 0, 0))
+				w.notify(10.1, 0, alert("Slow", "a", 0, 10))
+				w.notify(10+20.0/60, 0, alert("Slow", "a", 0, 0))
+				if inc := w.only(); inc.State != resolved {
+					t.Fatalf("20 s after its end: %s, want it taken for a late peer's message", inc.State)
+				}
+				a, b := &lister{}, &lister{}
+				poller := incident.NewPoller(w.c, map[string]incident.Lister{"a": a, "b": b})
+				for _, l := range tc.looks {
+					*a, *b = l.a, l.b
+					if err := w.poll(poller, l.minute); (err != nil) != (l.b.err != nil) {
+						t.Errorf("minute %v: error %v", l.minute, err)
+					}
+					inc := w.only()
+					if inc.State != l.want || (inc.State == firing) != (inc.Firing == 1 && inc.Reopened == 1) {
+						t.Fatalf("minute %v: %s, %d firing, reopened %d times; want it %s", l.minute, inc.State, inc.Firing, inc.Reopened, l.want)
+					}
+				}
+				if w.only().State == firing {
+					w.notify(13, 0, alert("Slow", "a", 0, 12.5))
+				}
+				if inc := w.only(); inc.State != resolved || inc.Alerts != 1 {
+					t.Errorf("after the next resolve: %s with %d alerts, want it over and still the one", inc.State, inc.Alerts)
+				}
+			})
+		})
+	}
+}
+
+// The answer may be older than what is folded since: it is judged by when it
+// was asked for.
+func TestAnEndReportedWhileAlertmanagerAnswersStands(t *testing.T) {
+	each(t, func(w *world) {
+		w.notify(1, 0, alert("Slow", "a", 0, 0))
+		am := has("Slow", "a", 0)
+		am.asked = func() { w.notify(12, 0, alert("Slow", "a", 0, 10.5)) }
+		poller := incident.NewPoller(w.c, map[string]incident.Lister{"a": &am})
+		if err := w.poll(poller, 10.4); err != nil {
+			t.Fatal(err)
+		}
+		if inc := w.only(); inc.State != triage.IncidentResolved {
+			t.Errorf("%s, want the end that was reported after the question to stand", inc.State)
+		}
+	})
+}
+
 func TestASilencedAlertThatAlertmanagerHasOutlivesTheTTL(t *testing.T) {
 	each(t, func(w *world) {
 		w.notify(1, 0, alert("Slow", "a", 0, 0))
