@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -17,6 +18,7 @@ import (
 	"github.com/go-openapi/strfmt"
 	amclient "github.com/prometheus/alertmanager/api/v2/client"
 	promconfig "github.com/prometheus/common/config"
+	"github.com/sirupsen/logrus"
 
 	httptransport "github.com/go-openapi/runtime/client"
 
@@ -121,6 +123,7 @@ func (a *app) poller() (*incident.Poller, time.Duration, error) {
 	every := time.Duration(0)
 	for _, am := range a.cfg.Alertmanagers {
 		if am.PollInterval == 0 {
+			a.log.WithField("alertmanager", am.Name).Info("is not polled: its poll_interval is 0s; its incidents end by resolves and alert_ttl")
 			continue
 		}
 		every = max(every, time.Duration(am.PollInterval))
@@ -138,6 +141,18 @@ func (a *app) poller() (*incident.Poller, time.Duration, error) {
 	}
 	poller := incident.NewPoller(a.correlator, listers)
 	poller.Answers = answersFor(a.cfg.Alertmanagers)
+	poller.Configured = func(externalURL string) bool {
+		return slices.ContainsFunc(a.cfg.Alertmanagers, func(am config.Alertmanager) bool {
+			return am.ExternalURL == strings.TrimRight(externalURL, "/")
+		})
+	}
+	for _, name := range slices.Sorted(maps.Keys(listers)) {
+		whose := "those that came from its external_url"
+		if poller.Answers == nil {
+			whose = "all, for no external_url tells them apart"
+		}
+		a.log.WithFields(logrus.Fields{"alertmanager": name, "every": every, "incidents": whose}).Info("is polled for what still fires")
+	}
 	return poller, every, nil
 }
 

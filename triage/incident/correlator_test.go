@@ -1,6 +1,7 @@
 package incident_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"strings"
@@ -86,8 +87,19 @@ func alert(name, pod string, start, end float64) map[string]any {
 // notify commits a notification received at the minute, and folds it.
 func (w *world) notify(minute float64, truncated int, alerts ...map[string]any) {
 	w.t.Helper()
+	w.receive(minute, body(w.t, truncated, alerts...))
+}
+
+// notifyFrom is notify of the Alertmanager that has the external URL.
+func (w *world) notifyFrom(minute float64, externalURL string, alerts ...map[string]any) {
+	w.t.Helper()
+	w.receive(minute, bytes.ReplaceAll(body(w.t, 0, alerts...), []byte("http://am.example"), []byte(externalURL)))
+}
+
+func (w *world) receive(minute float64, body []byte) {
+	w.t.Helper()
 	w.now = at(minute)
-	raw := receive.Raw{Body: body(w.t, truncated, alerts...), ReceivedAt: w.now}
+	raw := receive.Raw{Body: body, ReceivedAt: w.now}
 	if err := w.db.CommitNotifications(w.t.Context(), []receive.Raw{raw}); err != nil {
 		w.t.Fatal(err)
 	}

@@ -14,7 +14,8 @@ import (
 // staleWithin is how long after an alert's end a notification that still says
 // it fires counts as a late one of an HA peer (their peer-timeout is 15 s)
 // rather than as a new firing of the same alert. It goes for ends that
-// Alertmanager reported: one that was presumed was wrong.
+// Alertmanager reported: one that was presumed was wrong. Should it have been a
+// new firing, a poll that finds the alert after that time takes the end back.
 const staleWithin = time.Minute
 
 // change is what one alert of a notification does to one that is known.

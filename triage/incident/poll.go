@@ -6,6 +6,7 @@ package incident
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"slices"
 	"time"
 
@@ -57,16 +58,25 @@ type Poller struct {
 	// incident came from, by its external URL; nil means that they always are.
 	// Of an incident that came from another nothing is concluded.
 	Answers func(externalURL string) bool
+	// Configured says whether an Alertmanager of the configuration, polled or
+	// not, has the external URL; nil means that any has. That an incident came
+	// from another is warned of, once for each URL.
+	Configured func(externalURL string) bool
 
 	correlator *Correlator
 	listers    map[string]Lister
 	absent     map[int64]time.Time // by incident: the first of the looks in a row that found none of its alerts
+	warned     map[string]bool     // by external URL, at most maxWarned
 }
+
+// maxWarned bounds the external URLs that are warned of, for notifications name
+// what they like.
+const maxWarned = 100
 
 // NewPoller makes a Poller of the Alertmanagers, by name. It serves one
 // goroutine at a time.
 func NewPoller(c *Correlator, listers map[string]Lister) *Poller {
-	return &Poller{correlator: c, listers: listers}
+	return &Poller{correlator: c, listers: listers, warned: map[string]bool{}}
 }
 
 // Run polls until ctx ends. It returns at once when there is nothing to ask.
@@ -89,17 +99,18 @@ func (p *Poller) Run(ctx context.Context, every time.Duration) error {
 }
 
 // Poll looks once: it resolves the incidents whose alerts have vanished, and
-// reopens those that were presumed to be over and are not. Each Alertmanager
+// reopens those that count as over and are not. Each Alertmanager
 // has to answer, for one that does not may be the one that still has the alert;
 // a look that fails begins the count anew.
 func (p *Poller) Poll(ctx context.Context) error {
+	asked := p.correlator.Now()
 	listed, err := p.list(ctx)
 	if err == nil {
 		// What was sent before the answer may wait in the inbox.
 		err = p.correlator.Drain(ctx)
 	}
 	if err == nil {
-		err = p.decide(ctx, listed)
+		err = p.decide(ctx, listed, asked)
 	}
 	if err != nil {
 		p.absent = nil
@@ -113,8 +124,12 @@ func (p *Poller) list(ctx context.Context) (map[string]time.Time, error) {
 	for name, lister := range p.listers {
 		alerts, err := lister.Alerts(ctx)
 		if err != nil {
+			if ctx.Err() == nil {
+				p.correlator.metrics.polls.WithLabelValues("failed").Inc()
+			}
 			return nil, fmt.Errorf("alertmanager %s: %w", name, err)
 		}
+		p.correlator.metrics.polls.WithLabelValues("ok").Inc()
 		for fingerprint, start := range alerts {
 			if earliest, known := listed[fingerprint]; !known || start.Before(earliest) {
 				listed[fingerprint] = start
@@ -124,22 +139,23 @@ func (p *Poller) list(ctx context.Context) (map[string]time.Time, error) {
 	return listed, nil
 }
 
-func (p *Poller) decide(ctx context.Context, listed map[string]time.Time) error {
+func (p *Poller) decide(ctx context.Context, listed map[string]time.Time, asked time.Time) error {
 	c, now := p.correlator, p.correlator.Now()
 	absent := map[int64]time.Time{}
+	var firing []triage.Incident
 	err := c.Store.Tx(ctx, func(tx *store.Tx) error {
 		if err := tx.LockCorrelation(ctx); err != nil {
 			return err
 		}
-		if err := c.reopenListed(ctx, tx, listed, now); err != nil {
+		if err := p.reopenListed(ctx, tx, listed, asked); err != nil {
 			return err
 		}
-		firing, err := tx.SilentIncidents(ctx, now)
-		if err != nil {
+		var err error
+		if firing, err = tx.SilentIncidents(ctx, now); err != nil {
 			return err
 		}
 		for _, inc := range firing {
-			if p.Answers != nil && !p.Answers(inc.ExternalURL) {
+			if !p.answers(inc) {
 				continue
 			}
 			alerts, err := tx.FiringAlerts(ctx, inc.ID)
@@ -160,7 +176,29 @@ func (p *Poller) decide(ctx context.Context, listed map[string]time.Time) error 
 		return c.resolveVanished(ctx, tx, absent, now)
 	})
 	p.absent = absent
+	p.warnOfUnknown(firing)
 	return err
+}
+
+// warnOfUnknown says which incidents came from an external URL that nobody
+// configured: most likely it is missing in the configuration.
+func (p *Poller) warnOfUnknown(incidents []triage.Incident) {
+	for _, inc := range incidents {
+		from := inc.ExternalURL
+		if p.Configured == nil || p.Configured(from) || p.warned[from] || len(p.warned) == maxWarned {
+			continue
+		}
+		p.warned[from] = true
+		if u, err := url.Parse(from); err == nil && from != "" {
+			p.correlator.Log.WithField("external_url", p.correlator.Parent.redact(u.Redacted())).Warn(
+				"incidents come from an external URL that no configured Alertmanager has; set external_url of its entry in alertmanagers, or polling cannot tell whose they are")
+		}
+	}
+}
+
+// answers says whether what was listed tells anything of an incident.
+func (p *Poller) answers(inc triage.Incident) bool {
+	return p.Answers == nil || p.Answers(inc.ExternalURL)
 }
 
 // resolveVanished resolves the incidents that have been absent for long enough,
@@ -178,26 +216,34 @@ func (c *Correlator) resolveVanished(ctx context.Context, tx *store.Tx, absent m
 	return c.moveAll(ctx, tx, gone, vanished, now)
 }
 
-// reopenListed reopens the incidents that were presumed to be over and of which
-// an Alertmanager has an alert after all.
-func (c *Correlator) reopenListed(ctx context.Context, tx *store.Tx, listed map[string]time.Time, now time.Time) error {
+// reopenListed reopens the incidents that count as over and of which an
+// Alertmanager, when it was asked, had an alert after all.
+func (p *Poller) reopenListed(ctx context.Context, tx *store.Tx, listed map[string]time.Time, asked time.Time) error {
+	if len(listed) == 0 {
+		return nil
+	}
+	c, now := p.correlator, p.correlator.Now()
 	resolved, err := tx.ResolvedIncidents(ctx, now)
 	if err != nil {
 		return err
 	}
 	for _, seen := range resolved {
-		if seen.Resolution == triage.ResolvedByAlertmanager || now.Sub(seen.ResolvedAt) > c.Settings().ReopenWithin {
+		if now.Sub(seen.ResolvedAt) > c.Settings().ReopenWithin || !p.answers(seen) {
 			continue
+		}
+		ended, err := tx.EndedAlerts(ctx, seen.ID, maxEnded)
+		if err != nil {
+			return err
+		}
+		changes := reappeared(ended, listed, asked)
+		if len(changes) == 0 {
+			continue // and its row stays unlocked: of most there is nothing to say, look after look
 		}
 		inc, err := tx.LockIncident(ctx, seen.ID)
 		if err != nil {
 			return err
 		}
-		presumed, err := tx.PresumedAlerts(ctx, inc.ID, maxPresumed)
-		if err != nil {
-			return err
-		}
-		if changes := reappeared(presumed, listed); len(changes) > 0 && inc.State == triage.IncidentResolved {
+		if inc.State == triage.IncidentResolved {
 			if err := c.reappear(ctx, tx, inc, changes, now); err != nil {
 				return err
 			}
@@ -206,22 +252,27 @@ func (c *Correlator) reopenListed(ctx context.Context, tx *store.Tx, listed map[
 	return nil
 }
 
-// maxPresumed bounds the alerts of one incident that a look brings back. Any of
+// maxEnded bounds the alerts of one incident that a look considers. Any of
 // them reopens it; the others come with the next notification.
-const maxPresumed = 1000
+const maxEnded = 1000
 
-// reappeared are the alerts, of those presumed to be over, that are listed with
-// the same start. A later start is another firing, which a notification tells of.
-func reappeared(presumed []triage.Alert, listed map[string]time.Time) (changes []change) {
+// reappeared are the alerts, of those that ended, the latest first, that are
+// listed with the same start. A later start is another firing, which a
+// notification tells of. An end that was reported stands for staleWithin: the
+// peer that has not heard of it yet lists the alert as well.
+func reappeared(ended []triage.Alert, listed map[string]time.Time, asked time.Time) (changes []change) {
 	done := map[string]bool{} // the latest of a fingerprint is the one that is listed
-	for _, a := range presumed {
+	for _, a := range ended {
 		start, isListed := listed[a.Fingerprint]
 		// The API cuts starts to milliseconds, and Alertmanager may have moved it earlier.
 		if !isListed || done[a.Fingerprint] || start.After(a.StartsAt) {
 			continue
 		}
 		done[a.Fingerprint] = true
-		a.Status = triage.AlertFiring
+		if !a.EndsAt.IsZero() && asked.Sub(a.EndsAt) < staleWithin {
+			continue
+		}
+		a.Status, a.EndsAt = triage.AlertFiring, time.Time{}
 		changes = append(changes, change{alert: a, wasStartsAt: a.StartsAt, fires: true})
 	}
 	return changes

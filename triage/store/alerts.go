@@ -32,11 +32,11 @@ func (tx *Tx) FiringAlerts(ctx context.Context, incidentID int64) ([]triage.Aler
 		WHERE incident_id = $1 AND status = 'firing' ORDER BY starts_at, fingerprint`, incidentID)
 }
 
-// PresumedAlerts reads an incident's alerts that count as over though
-// Alertmanager reported no end, up to limit of them, the latest first.
-func (tx *Tx) PresumedAlerts(ctx context.Context, incidentID int64, limit int) ([]triage.Alert, error) {
+// EndedAlerts reads an incident's alerts that count as over, up to limit of
+// them, the latest start first.
+func (tx *Tx) EndedAlerts(ctx context.Context, incidentID int64, limit int) ([]triage.Alert, error) {
 	return all(ctx, tx, scanAlert, `SELECT `+alertColumns+` FROM alerts
-		WHERE incident_id = $1 AND status = 'resolved' AND ends_at = 0 ORDER BY starts_at DESC, fingerprint LIMIT $2`, incidentID, limit)
+		WHERE incident_id = $1 AND status = 'resolved' ORDER BY starts_at DESC, fingerprint LIMIT $2`, incidentID, limit)
 }
 
 // Alert reads one alert by its identity; ErrNotFound when it is unknown.
