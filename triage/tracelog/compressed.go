@@ -53,9 +53,6 @@ func (s *scanner) scanPacked(ctx context.Context, f *logFile) (out stretch, err 
 	defer r.Close() //nolint:errcheck // it was only read from
 	lines := lineReader{r: r, limit: f.source.Cap()}
 	for {
-		if err := ctx.Err(); err != nil {
-			return out, err
-		}
 		text, base, readErr := lines.next()
 		s.search(f, text, len(text), base, base, &out)
 		s.searched(packed.n - out.bytes)
@@ -68,7 +65,9 @@ func (s *scanner) scanPacked(ctx context.Context, f *logFile) (out stretch, err 
 		case readErr != nil:
 			return out, fmt.Errorf("it cannot be decompressed beyond byte %d of its contents: %w", base+int64(len(text)), readErr)
 		}
-		s.giveWay()
+		if err := s.pace.rest(ctx); err != nil {
+			return out, err
+		}
 	}
 }
 

@@ -24,7 +24,7 @@ func (h *Files) Pick(ctx context.Context, p Pick) (*Picked, error) {
 		p.At = h.Now()
 	}
 	picker := newPicker(p)
-	picker.workers, picker.rest = h.Workers, h.Rest
+	picker.workers, picker.pace = h.Workers, pace(h.Rest)
 	var sources []*Source
 	var cannot error
 	for i := range h.Sources {

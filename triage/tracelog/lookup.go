@@ -195,7 +195,7 @@ func (l *lookup) work(ctx context.Context, jobs []job) {
 	var group sync.WaitGroup
 	run := func() {
 		s := newScanner(l.query.ID, l.progress)
-		s.rest = l.home.Rest
+		s.pace = pace(l.home.Rest)
 		for i := next.Add(1) - 1; i < int64(len(jobs)); i = next.Add(1) - 1 {
 			l.do(ctx, s, jobs[i])
 		}
@@ -218,7 +218,7 @@ func (l *lookup) progress(bytes int64) {
 
 // do does one job and adds what it gave.
 func (l *lookup) do(ctx context.Context, s *scanner, j job) {
-	if l.isFull() {
+	if ctx.Err() != nil || l.isFull() {
 		return
 	}
 	var out stretch

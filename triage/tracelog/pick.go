@@ -24,8 +24,8 @@ import (
 // what parsing every line and sorting would give.
 type picker struct {
 	pick    Pick
-	workers int           // of a file; 0 for one per processor
-	rest    time.Duration // of a worker after each piece
+	workers int // of a file; 0 for one per processor
+	pace    pace
 
 	mu   sync.Mutex
 	best []ranked // the best first, at most pick.N, no id twice

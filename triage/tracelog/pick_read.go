@@ -121,7 +121,9 @@ func (r *pickReader) pieces(ctx context.Context, in *pickInput, all *pieces) err
 		if err := r.piece(in, p); err != nil {
 			return err
 		}
-		time.Sleep(r.scan.rest)
+		if err := r.scan.pace.rest(ctx); err != nil {
+			return err
+		}
 	}
 }
 
@@ -226,10 +228,9 @@ func (r *pickReader) stream(ctx context.Context, in io.Reader) error {
 	)
 	r.buf = grow(nil, pieceSize)
 	for {
-		if err := ctx.Err(); err != nil {
+		if err := r.scan.pace.rest(ctx); err != nil {
 			return err
 		}
-		time.Sleep(r.scan.rest)
 		n, err := fill(in, r.buf[held:])
 		r.tally.Bytes += int64(n)
 		text := r.buf[:held+n]

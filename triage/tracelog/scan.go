@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
-	"time"
 )
 
 // chunkSize is what is read at once: small enough to stay in the processor's
@@ -32,7 +30,7 @@ type scanner struct {
 	hits     [256]uint32
 	line     []byte            // for lines that do not fit into a chunk
 	searched func(bytes int64) // told of progress
-	rest     time.Duration     // after each chunk
+	pace     pace
 }
 
 // newScanner makes one that reads the records of an id.
@@ -41,17 +39,6 @@ func newScanner(id string, searched func(int64)) *scanner {
 		needle: newNeedle(id), searched: searched,
 		read: func(source *Source, line []byte) (Record, bool, bool) { return source.read(line, id) },
 	}
-}
-
-// giveWay lets others have the processor: neither the copy nor the search of a
-// chunk can be interrupted. Only rest makes the runtime look for what has come
-// in over the network meanwhile.
-func (s *scanner) giveWay() {
-	if s.rest > 0 {
-		time.Sleep(s.rest)
-		return
-	}
-	runtime.Gosched()
 }
 
 // buffer is made when it is needed: a lookup by index reads a few lines only.
@@ -83,9 +70,6 @@ func (s *scanner) scan(ctx context.Context, f *logFile, lo, hi int64) (out stret
 		return out, err
 	}
 	for base := begin; begin < hi && base < f.size; base += chunk {
-		if err := ctx.Err(); err != nil {
-			return out, err
-		}
 		// The bytes after the chunk complete what stands across its end.
 		want := min(chunk+int64(s.needle.Longest())-1, f.size-base)
 		n, err := f.ReadAt(buf[:want], base)
@@ -118,7 +102,9 @@ func (s *scanner) scan(ctx context.Context, f *logFile, lo, hi int64) (out stret
 		if base+own >= hi && base+own-begin > lineCap {
 			break // the end of an overlong line is another's to find
 		}
-		s.giveWay()
+		if err := s.pace.rest(ctx); err != nil {
+			return out, err
+		}
 	}
 	if begin < hi && min(f.size, begin+lineCap+1)-begin > lineCap {
 		out.tooLong++
@@ -134,9 +120,6 @@ func (s *scanner) lineAfter(ctx context.Context, f *logFile, lo, hi int64) (int6
 	}
 	buf := s.buffer()
 	for base := lo - 1; base < hi-1; base += chunkSize {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
 		n, err := f.ReadAt(buf[:min(chunkSize, hi-1-base)], base)
 		if i := bytes.IndexByte(buf[:n], '\n'); i >= 0 {
 			return base + int64(i) + 1, nil
@@ -145,6 +128,9 @@ func (s *scanner) lineAfter(ctx context.Context, f *logFile, lo, hi int64) (int6
 			if errors.Is(err, io.EOF) {
 				err = errShrank
 			}
+			return 0, err
+		}
+		if err := s.pace.rest(ctx); err != nil {
 			return 0, err
 		}
 	}
