@@ -3,12 +3,10 @@
 package tracelog
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -30,17 +28,6 @@ func unpack(f *logFile) (io.ReadCloser, *countingReader, error) {
 		return nil, nil, err
 	}
 	return r.IOReadCloser(), packed, nil
-}
-
-type countingReader struct {
-	r io.Reader
-	n int64
-}
-
-func (c *countingReader) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	c.n += int64(n)
-	return n, err
 }
 
 // scanPacked searches a whole compressed file. Offsets are those of the
@@ -69,56 +56,4 @@ func (s *scanner) scanPacked(ctx context.Context, f *logFile) (out stretch, err 
 			return out, err
 		}
 	}
-}
-
-// lineReader cuts a stream into texts of whole lines, without those over the
-// limit.
-type lineReader struct {
-	r       io.Reader
-	limit   int // bytes of a line
-	tooLong int // lines left out
-
-	buf      []byte
-	used     int   // of buf, given out by the last call
-	base     int64 // of buf's first byte in the stream
-	overlong bool  // buf begins within a line that is left out
-}
-
-// next gives the next lines and where they begin. The text is valid until the
-// next call; along with an error comes what could be read before it.
-func (l *lineReader) next() (text []byte, base int64, err error) {
-	l.drop(l.used)
-	chunk := min(chunkSize, l.limit) // then only the first line can be over the limit
-	have := len(l.buf)
-	l.buf = slices.Grow(l.buf, chunk)[:have+chunk]
-	n, err := fill(l.r, l.buf[have:])
-	l.buf = l.buf[:have+n]
-	l.used = bytes.LastIndexByte(l.buf, '\n') + 1
-	if err != nil {
-		l.used = len(l.buf) // the last line need not end
-	}
-	first := bytes.IndexByte(l.buf, '\n')
-	if first < 0 {
-		first = len(l.buf)
-	}
-	if !l.overlong && first > l.limit {
-		l.tooLong++
-		l.overlong = true
-	}
-	if !l.overlong {
-		return l.buf[:l.used], l.base, err
-	}
-	if first == len(l.buf) {
-		l.used = len(l.buf)
-		return nil, l.base + int64(l.used), err
-	}
-	l.drop(first + 1)
-	l.overlong = false
-	l.used -= first + 1
-	return l.buf[:l.used], l.base, err
-}
-
-func (l *lineReader) drop(n int) {
-	l.buf = append(l.buf[:0], l.buf[n:]...)
-	l.base += int64(n)
 }

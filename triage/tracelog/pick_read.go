@@ -112,7 +112,7 @@ func (r *pickReader) pieces(ctx context.Context, in *pickInput, all *pieces) err
 			return nil
 		}
 		if err := ctx.Err(); err != nil {
-			return err
+			return err // pieces that are passed over need no rest
 		}
 		if !r.worthReading(p) {
 			r.tally.Bytes += p.end - p.off
@@ -220,62 +220,20 @@ func grow(b []byte, n int) []byte {
 
 // stream reads to the end. What was read before an error is picked from.
 func (r *pickReader) stream(ctx context.Context, in io.Reader) error {
-	limit := r.scan.source.Cap()
-	var (
-		base     int64 // of buf in the stream
-		held     int   // bytes in buf, with no newline among them
-		skipping bool  // in a line over the cap
-	)
-	r.buf = grow(nil, pieceSize)
+	read := &countingReader{r: in}
+	lines := lineReader{r: read, limit: r.scan.source.Cap()}
 	for {
 		if err := r.scan.pace.rest(ctx); err != nil {
 			return err
 		}
-		n, err := fill(in, r.buf[held:])
-		r.tally.Bytes += int64(n)
-		text := r.buf[:held+n]
-
-		start := 0
-		if skipping {
-			if start = bytes.IndexByte(text, '\n') + 1; start > 0 {
-				skipping = false
-			} else {
-				start = len(text)
-			}
-		}
-		end := start
-		if err != nil {
-			end = len(text)
-		} else if i := bytes.LastIndexByte(text[held:], '\n'); i >= 0 {
-			end = held + i + 1
-		}
-		r.judge(text[start:end], base+int64(start))
+		text, base, err := lines.next()
+		r.judge(text, base)
+		r.tally.Bytes, r.tally.TooLong = read.n, lines.tooLong
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-
-		base += int64(end)
-		held = copy(r.buf, text[end:])
-		if held > limit {
-			r.tally.TooLong++
-			base, held, skipping = base+int64(held), 0, true
-		}
-		if held == len(r.buf) {
-			r.buf = grow(r.buf, min(2*held, limit+1))
-		}
 	}
-}
-
-// fill reads until b is full, or to an error: io.EOF at the end, and a
-// decompressor's io.ErrUnexpectedEOF only where the stream is cut.
-func fill(in io.Reader, b []byte) (n int, err error) {
-	for n < len(b) && err == nil {
-		var more int
-		more, err = in.Read(b[n:])
-		n += more
-	}
-	return n, err
 }
