@@ -90,10 +90,11 @@ type Looks struct {
 // Post is what a delivery says, free of any channel's markup. Exactly one
 // field is set.
 type Post struct {
-	Parent  *ParentPost  `json:"parent,omitempty"`
-	Finding *FindingPost `json:"finding,omitempty"`
-	Note    *NotePost    `json:"note,omitempty"`
-	File    *FilePost    `json:"file,omitempty"`
+	Parent     *ParentPost     `json:"parent,omitempty"`
+	Finding    *FindingPost    `json:"finding,omitempty"`
+	Conclusion *ConclusionPost `json:"conclusion,omitempty"`
+	Note       *NotePost       `json:"note,omitempty"`
+	File       *FilePost       `json:"file,omitempty"`
 }
 
 // ParentPost is the incident's one parent message.
@@ -107,7 +108,7 @@ type ParentPost struct {
 	Playbook   string        `json:"playbook,omitempty"`
 	NoPlaybook bool          `json:"no_playbook,omitempty"` // none matched: the fallback ran
 	Steps      []StepMark    `json:"steps,omitempty"`
-	Conclusion string        `json:"conclusion,omitempty"` // after the run: how many abnormal, which first
+	Conclusion string        `json:"conclusion,omitempty"` // after the run: the likely cause, how many abnormal
 	Links      []Link        `json:"links,omitempty"`
 	Resolution Resolution    `json:"resolution,omitempty"`
 	StartedAt  time.Time     `json:"started_at"`
@@ -129,6 +130,13 @@ type FindingPost struct {
 	IncidentID int64   `json:"incident"`
 	RunID      int64   `json:"run"`
 	Finding    Finding `json:"finding"`
+}
+
+// ConclusionPost is a run's last word in the thread.
+type ConclusionPost struct {
+	IncidentID int64      `json:"incident"`
+	RunID      int64      `json:"run"`
+	Conclusion Conclusion `json:"conclusion"`
 }
 
 // NotePost is one plain line in the thread: a reopening, the folded normal

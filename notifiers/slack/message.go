@@ -32,12 +32,14 @@ func render(p triage.Post) (message, error) {
 		return renderParent(p.Parent), nil
 	case p.Finding != nil:
 		return renderFinding(p.Finding), nil
+	case p.Conclusion != nil:
+		return renderConclusion(p.Conclusion), nil
 	case p.Note != nil:
 		return renderNote(p.Note), nil
 	case p.File != nil:
 		return renderFileLink(p.File), nil
 	}
-	return message{}, errors.New("the post has neither parent, finding, note nor file")
+	return message{}, errors.New("the post has neither parent, finding, conclusion, note nor file")
 }
 
 // mayRepeat says in the message that one sent at the instant may stand beside it.

@@ -101,6 +101,9 @@ func (r *reportWriter) run(v RunView) {
 	if v.Run.Error != "" {
 		r.printf("\nIt could not be executed: %s\n", r.text(v.Run.Error))
 	}
+	if c := v.Run.Conclusion; c != nil {
+		r.conclusion(c)
+	}
 	for _, group := range []struct {
 		title string
 		state triage.StepState
@@ -121,6 +124,13 @@ func (r *reportWriter) run(v RunView) {
 			}
 			r.finding(f)
 		}
+	}
+}
+
+func (r *reportWriter) conclusion(c *triage.Conclusion) {
+	r.printf("\n**%s.**\n\n", r.text(c.Headline()))
+	for _, part := range c.Parts() {
+		r.printf("- %s: %s\n", part.Name, r.text(part.Value))
 	}
 }
 

@@ -33,8 +33,8 @@ func (p Parent) redact(text string) string {
 const maxFields = 6
 
 // Post is the parent message of an incident as it is now, with the steps and
-// findings of its latest run.
-func (p Parent) Post(inc triage.Incident, steps []triage.StepMark, findings []triage.Finding) triage.ParentPost {
+// findings of its latest run, and its last word, which is nil where there is none.
+func (p Parent) Post(inc triage.Incident, steps []triage.StepMark, findings []triage.Finding, last *triage.Conclusion) triage.ParentPost {
 	post := triage.ParentPost{
 		IncidentID: inc.ID,
 		State:      inc.State,
@@ -45,7 +45,7 @@ func (p Parent) Post(inc triage.Incident, steps []triage.StepMark, findings []tr
 		Playbook:   inc.Playbook,
 		NoPlaybook: inc.Playbook == p.Fallback,
 		Steps:      mark(steps, findings),
-		Conclusion: conclusion(steps, findings),
+		Conclusion: conclusion(steps, findings, last),
 		Resolution: inc.Resolution,
 		StartedAt:  inc.StartedAt,
 		ResolvedAt: inc.ResolvedAt,
@@ -112,7 +112,7 @@ func mark(steps []triage.StepMark, findings []triage.Finding) []triage.StepMark 
 }
 
 // conclusion says what a finished run found; nothing while it is under way.
-func conclusion(steps []triage.StepMark, findings []triage.Finding) string {
+func conclusion(steps []triage.StepMark, findings []triage.Finding, last *triage.Conclusion) string {
 	if len(steps) == 0 || len(findings) < len(steps) {
 		return ""
 	}
@@ -143,6 +143,8 @@ func conclusion(steps []triage.StepMark, findings []triage.Finding) string {
 	}
 	var text string
 	switch {
+	case last != nil:
+		return concluded(last, abnormal, unknown, ran)
 	case abnormal > 0:
 		text = fmt.Sprintf("%d of %d checks abnormal: %s", abnormal, ran, first)
 	case ran == 0:
@@ -156,6 +158,19 @@ func conclusion(steps []triage.StepMark, findings []triage.Finding) string {
 	}
 	if unknown > 0 {
 		text += fmt.Sprintf(" (%d could not tell; see the thread)", unknown)
+	}
+	return text
+}
+
+// concluded says it with the run's last word.
+func concluded(last *triage.Conclusion, abnormal, unknown, ran int) string {
+	text := fmt.Sprintf("%s (%d of %d checks abnormal", last.Headline(), abnormal, ran)
+	if unknown > 0 {
+		text += fmt.Sprintf(", %d could not tell", unknown)
+	}
+	text += ")."
+	if last.Next != "" {
+		text += " Next: " + last.Next + "."
 	}
 	return text
 }

@@ -103,6 +103,8 @@ type playbookYAML struct {
 	Timeout string      `yaml:"timeout"`
 	Inputs  yaml.Node   `yaml:"inputs"`
 	Steps   []yaml.Node `yaml:"steps"`
+
+	Conclude []yaml.Node `yaml:"conclude"`
 }
 
 // namePattern is what names of playbooks and ids of steps look like.
@@ -288,6 +290,7 @@ func (l *loader) steps(c *Compiler, rootNode *yaml.Node, y *playbookYAML, inputN
 		d.resolveRefs(vars, ids)
 	}
 	l.cycles(c, drafts)
+	l.explanations(c, y.Conclude, p, l.scope(inputNames, ids), vars)
 }
 
 // draft reads what every step has; nil when the node is no mapping.
@@ -435,15 +438,20 @@ func (l *loader) judgement(d *draft, vars map[string]map[string]*cel.Type) {
 // resolveRefs checks the variables that templates take from other steps, and
 // turns what the step refers to into what it depends on.
 func (d *draft) resolveRefs(vars map[string]map[string]*cel.Type, ids []string) {
-	for _, ref := range d.c.refs.vars {
-		known := vars[ref.step]
-		if _, found := known[ref.name]; !found && known != nil {
-			ref.fail(unknownName(fmt.Sprintf("unknown variable .Vars.%s of step %s", ref.name, ref.step), ref.name, sorted(typeKeys(known)), ""))
-		}
-	}
+	checkVariables(&d.c.refs, vars)
 	for _, id := range ids {
 		if slices.Contains(d.c.refs.steps, id) {
 			d.step.DependsOn = append(d.step.DependsOn, id)
+		}
+	}
+}
+
+// checkVariables reports the variables that templates take from steps without them.
+func checkVariables(refs *references, vars map[string]map[string]*cel.Type) {
+	for _, ref := range refs.vars {
+		known := vars[ref.step]
+		if _, found := known[ref.name]; !found && known != nil {
+			ref.fail(unknownName(fmt.Sprintf("unknown variable .Vars.%s of step %s", ref.name, ref.step), ref.name, sorted(typeKeys(known)), ""))
 		}
 	}
 }

@@ -277,6 +277,11 @@ func (x *execution) end(ctx context.Context) error {
 				return err
 			}
 		}
+		if x.pb.Concludes() {
+			if err := x.conclude(ctx, tx); err != nil {
+				return err
+			}
+		}
 		if err := tx.EnqueuePublish(ctx, x.run.IncidentID); err != nil {
 			return err
 		}

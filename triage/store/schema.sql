@@ -86,7 +86,8 @@ CREATE TABLE runs (
   created_at    BIGINT NOT NULL,
   started_at    BIGINT NOT NULL DEFAULT 0,
   finished_at   BIGINT NOT NULL DEFAULT 0,
-  error         TEXT NOT NULL DEFAULT ''
+  error         TEXT NOT NULL DEFAULT '',
+  conclusion_json TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX runs_incident ON runs (incident_id);
 CREATE INDEX runs_unfinished ON runs (state) WHERE state <> 'finished';
