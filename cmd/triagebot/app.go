@@ -54,6 +54,7 @@ type app struct {
 	correlator *incident.Correlator
 	jobs       *store.Jobs
 	traceIndex *index.Index // nil for none
+	slackCheck slowCheck
 	channels
 }
 

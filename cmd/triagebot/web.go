@@ -23,7 +23,6 @@ import (
 const (
 	idleTimeout   = 2 * time.Minute
 	drainTimeout  = 10 * time.Second // for requests under way at the end
-	readyTimeout  = 2 * time.Second
 	maxHeaderSize = 64 << 10
 )
 
@@ -34,7 +33,8 @@ func (a *app) routes() (http.Handler, error) {
 	receive.NewHandler(receive.Options{
 		Ingester: a.committer, Auth: auth,
 		MaxBody: int64(a.cfg.Server.MaxBody), MaxConcurrent: a.cfg.Server.MaxConcurrent,
-		Log: a.log, Registerer: a.registry,
+		BodyTimeout: time.Duration(a.cfg.Server.ReadTimeout),
+		Log:         a.log, Registerer: a.registry,
 	}).Register(r)
 	files, err := evidence.NewHandler(evidence.HandlerOptions{
 		Store: a.bundles, Signer: a.signer, Log: a.log,
@@ -61,25 +61,6 @@ func (a *app) routes() (http.Handler, error) {
 	}).Methods(http.MethodPost, http.MethodPut)
 	r.HandleFunc("/", a.serveFront).Methods(http.MethodGet, http.MethodHead)
 	return r, nil
-}
-
-// serveReady says whether notifications can be taken. Slack being away is a
-// warning: what is owed to it waits in the outbox.
-func (a *app) serveReady(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
-	defer cancel()
-	if err := a.db.Ping(ctx); err != nil {
-		a.log.WithError(err).Warn("not ready: the database does not take writes")
-		http.Error(w, "Not ready: the database does not take writes.", http.StatusServiceUnavailable)
-		return
-	}
-	fmt.Fprintln(w, "triagebot is ready.")
-	if err := a.slack.Check(ctx); err != nil {
-		fmt.Fprintf(w, "Warning: %v; messages wait in the outbox.\n", err)
-	}
-	if warning := a.slack.Warning(); warning != "" {
-		fmt.Fprintf(w, "Warning: %s.\n", warning)
-	}
 }
 
 // serveFront tells whoever opens the address in a browser where they are.
