@@ -149,7 +149,7 @@ func (a *app) wire(context.Context) error {
 	if err != nil {
 		return err
 	}
-	parent := incident.Parent{Fallback: playbook.FallbackName, Links: a.incidentLinks, Redact: a.redact}
+	parent := incident.Parent{Fallback: playbook.FallbackName, About: a.aboutPlaybook, Links: a.incidentLinks, Redact: a.redact}
 	a.committer = receive.NewGroupCommitter(receive.GroupOptions{Committer: a.db, Log: a.log, Registerer: a.registry})
 	a.correlator = incident.New(incident.Options{
 		Store:        a.db,

@@ -79,6 +79,7 @@ func messages() map[string]triage.Post {
 			p.Resolution, p.Conclusion, p.Steps = triage.ResolvedByAlertmanager, "1 of 4 steps was abnormal: p95 latency.", nil
 		}),
 		"parent-closed": parentWith(func(p *triage.ParentPost) {
+			p.PlaybookTitle, p.Owner = "Latency SLO breach", "sre"
 			p.State, p.ResolvedAt, p.Firing, p.Severity = triage.IncidentClosed, start.Add(26*time.Hour), 0, "info"
 			p.Resolution = triage.ResolvedByTTL
 		}),

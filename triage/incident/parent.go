@@ -15,12 +15,17 @@ type Parent struct {
 	// Links gives an incident's own pages: its evidence bundle and such.
 	// They must not change from one call to the next, or edits never end.
 	Links func(inc triage.Incident) []triage.Link
+	// About says what people call a playbook and whose it is; nil says nothing.
+	About func(playbook string) About
 	// Fallback is the name of the playbook for alerts that none matches.
 	Fallback string
 	// Redact masks the secrets in a text of the alerts'; nil masks none. What an
 	// incident's alerts say reaches the channel and the timeline through it.
 	Redact func(text string) string
 }
+
+// About is what a playbook says of itself; each may be "".
+type About struct{ Title, Owner, Runbook string }
 
 func (p Parent) redact(text string) string {
 	if p.Redact == nil {
@@ -54,10 +59,15 @@ func (p Parent) Post(inc triage.Incident, steps []triage.StepMark, findings []tr
 		Alerts:     inc.Alerts,
 		Truncated:  inc.Truncated,
 	}
+	var about About
+	if p.About != nil && !post.NoPlaybook {
+		about = p.About(inc.Playbook)
+	}
+	post.PlaybookTitle, post.Owner = about.Title, about.Owner
 	for i := range post.Fields {
 		post.Fields[i].Value = p.redact(post.Fields[i].Value)
 	}
-	post.Links = append(post.Links, annotationLinks(inc)...)
+	post.Links = append(post.Links, annotationLinks(inc, about.Runbook)...)
 	post.Links = append(post.Links, alertmanagerLinks(inc)...)
 	for i := range post.Links {
 		post.Links[i].URL = p.redact(post.Links[i].URL)
@@ -175,12 +185,19 @@ func concluded(last *triage.Conclusion, abnormal, unknown, ran int) string {
 	return text
 }
 
-// annotationLinks are the links that alert authors set by convention.
-func annotationLinks(inc triage.Incident) []triage.Link {
+// annotationLinks are the links that alert authors set by convention. An alert
+// without a runbook has its playbook's.
+func annotationLinks(inc triage.Incident, runbook string) []triage.Link {
 	var out []triage.Link
-	for _, l := range []struct{ annotation, title string }{{"runbook_url", "Runbook"}, {"dashboard_url", "Dashboard"}} {
-		if u := inc.Annotations[l.annotation]; isWeb(u) {
-			out = append(out, triage.Link{Title: l.title, URL: u})
+	for _, l := range []struct{ title, url string }{
+		{"Runbook", inc.Annotations["runbook_url"]},
+		{"Dashboard", inc.Annotations["dashboard_url"]},
+	} {
+		if l.title == "Runbook" && !isWeb(l.url) {
+			l.url = runbook
+		}
+		if isWeb(l.url) {
+			out = append(out, triage.Link{Title: l.title, URL: l.url})
 		}
 	}
 	if isWeb(inc.GeneratorURL) {
