@@ -68,7 +68,7 @@ func TestErrorsWithoutTheirURL(t *testing.T) {
 		"a redirect to no URL":        {asked(t, "http://a:hunter2"), `failed to parse Location header "…": parse "…": invalid port "…" after host`, nil},
 		"a redirect that has a quote": {asked(t, `http://"hunter2" \"hunter2:x`), `failed to parse Location header "…": parse "…": invalid port "…" after host`, nil},
 		"a redirect to another kind":  {asked(t, "ftp://me:hunter2@host"), `unsupported protocol scheme "ftp"`, nil},
-		"a proxy that is none":        {at(fmt.Errorf("invalid proxy address %q: %v", "http://me:hunter2", parsed(t, "http://me:hunter2"))), `invalid proxy address "…": parse "…": invalid port "…" after host`, nil},
+		"a proxy that is none":        {at(fmt.Errorf("invalid proxy address %q: %v", "http://me:hunter2", parsed(t, "http://me:hunter2"))), `invalid proxy address "…": parse "…": invalid port "…" after host`, nil}, //nolint:errorlint // as httpproxy does it
 
 		"a password for a port":    {parsed(t, "http://me:hunter2"), `invalid port "…" after host`, nil},
 		"a password for a host":    {parsed(t, "http://[hunter2]/"), `invalid host: ParseAddr("…"): unable to parse IP`, nil},
