@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"triagebot/triage"
+	"triagebot/triage/tracelog"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata")
@@ -53,6 +54,30 @@ func TestEachMistakeIsExplained(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+func TestLogsAreSourcesOfTraces(t *testing.T) {
+	c, err := LoadBytes("/etc/triagebot/config.yaml", []byte(least+`
+traces:
+  logs:
+    - {name: access, files: ["logs/access.ndjson*", /var/log/access.ndjson], keys: [id, ctx.id], links: [retry_of], fields: {time: at, status: code, event: op}, max_line: 64KiB}
+    - {name: usage, files: [usage.ndjson]}
+    - {name: engine, files: [engine.ndjson], keys: []}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []tracelog.Source{
+		{
+			Name: "access", Files: []string{"/etc/triagebot/logs/access.ndjson*", "/var/log/access.ndjson"}, Keys: []string{"id", "ctx.id"}, Links: []string{"retry_of"},
+			Roles: tracelog.Roles{Time: "at", Status: "code", Event: "op"}, MaxLine: 64 << 10,
+		},
+		{Name: "usage", Files: []string{"/etc/triagebot/usage.ndjson"}, Keys: []string{"req_id"}, Roles: tracelog.Roles{Time: "ts"}, MaxLine: tracelog.DefaultMaxLine},
+		{Name: "engine", Files: []string{"/etc/triagebot/engine.ndjson"}, Keys: []string{}, Roles: tracelog.Roles{Time: "ts"}, MaxLine: tracelog.DefaultMaxLine},
+	}
+	if diff := cmp.Diff(want, c.Traces.Sources()); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -30,6 +30,15 @@ type TraceLog struct {
 	MaxLine Size           `yaml:"max_line"` // longer lines are skipped
 }
 
+// Sources are the local logs, as package tracelog knows them.
+func (t *Traces) Sources() []tracelog.Source {
+	sources := make([]tracelog.Source, len(t.Logs))
+	for i, l := range t.Logs {
+		sources[i] = tracelog.Source{Name: l.Name, Files: l.Files, Keys: l.Keys, Links: l.Links, Roles: l.Fields, MaxLine: int(l.MaxLine)}
+	}
+	return sources
+}
+
 // TraceIndex is the index of the logs' ids, which serve keeps up to date.
 type TraceIndex struct {
 	Dir   string         `yaml:"dir"`   // "": none

@@ -157,7 +157,7 @@ func (l *load) run(ctx context.Context) {
 			<-slots
 			continue
 		}
-		data := body(l.w.t, "http://am.example", triage.Labels{"alertname": s.alert.Name()}, s.alert)
+		data := program.Notification(l.w.t, "http://am.example", triage.Labels{"alertname": s.alert.Name()}, s.alert)
 		posting.Go(func() {
 			defer func() { <-slots }()
 			accepted := post(ctx, data, l.address)

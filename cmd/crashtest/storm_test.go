@@ -61,7 +61,7 @@ func TestStorm(t *testing.T) {
 			for i := range alertsPerGroup {
 				alerts = append(alerts, firing(name, triage.Labels{"severity": severity, "pod": fmt.Sprintf("pod-%d", i)}))
 			}
-			data := body(t, "http://am.example", triage.Labels{"alertname": name}, alerts...)
+			data := program.Notification(t, "http://am.example", triage.Labels{"alertname": name}, alerts...)
 			posting.Go(func() {
 				if !post(ctx, data, c.Address) {
 					t.Errorf("notification %d was not accepted: %v", n, context.Cause(ctx))

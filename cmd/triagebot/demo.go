@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -156,16 +155,12 @@ func writeDemoConfig(o demoOptions, address string, lab *demo.Lab) (string, erro
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return "", err
 	}
-	names, err := fs.Glob(playbooks.Files, "*.yaml")
+	shipped, err := playbooks.All()
 	if err != nil {
 		return "", err
 	}
-	for _, name := range names {
-		data, err := playbooks.Files.ReadFile(name)
-		if err != nil {
-			return "", err
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+	for _, f := range shipped {
+		if err := os.WriteFile(filepath.Join(dir, f.Name), f.Data, 0o600); err != nil {
 			return "", err
 		}
 	}

@@ -18,6 +18,7 @@ import (
 
 	"triagebot/notifiers"
 	"triagebot/triage"
+	"triagebot/triage/safetext"
 )
 
 const (
@@ -141,7 +142,7 @@ func (n *Notifier) readAll(ctx context.Context, incidentID int64, name string) (
 // hide takes a secret out of an error's text, for errors that slack-go makes
 // with the URL in them.
 func hide(err error, secret string) error {
-	if !strings.Contains(withoutURL(err).Error(), secret) {
+	if !strings.Contains(safetext.WithoutURL(err).Error(), secret) {
 		return err
 	}
 	return errors.New(strings.ReplaceAll(err.Error(), secret, "<upload URL>"))

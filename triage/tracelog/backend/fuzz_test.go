@@ -44,18 +44,10 @@ func FuzzQuote(f *testing.F) {
 	for _, id := range append(hostileIDs(), "req_1", "", "\xff\xfe", "\u2028", "\ufeff", "\U0010ffff", `\u0022`) {
 		f.Add(id)
 	}
-	loki, err := NewLoki(LokiOptions{Options: lineOptions("http://127.0.0.1"), Selector: "{}"})
-	if err != nil {
-		f.Fatal(err)
-	}
-	victoria, err := NewVictoriaLogs(VictoriaLogsOptions{Options: lineOptions("http://127.0.0.1")})
-	if err != nil {
-		f.Fatal(err)
-	}
-	tempo, err := NewTempo(TempoOptions{Options: spanOptions("http://127.0.0.1")})
-	if err != nil {
-		f.Fatal(err)
-	}
+	const nowhere = "http://127.0.0.1"
+	loki := newLoki(f, nowhere, func(o *LokiOptions) { o.Selector = "{}" })
+	victoria := newVictoria(f, nowhere, func(o *VictoriaLogsOptions) { o.Filter = "" })
+	tempo := newTempo(f, nowhere)
 	f.Fuzz(func(t *testing.T, id string) {
 		wholeString(t, quote(id), id, "")
 		if plainID(id) && strings.Trim(quote(id), `"`) != id {
