@@ -129,7 +129,7 @@ func (h *Files) indexedRanges(ctx context.Context, p Pick, f *logFile, from time
 	if summary.Damaged > 0 {
 		note = unusable(&summary.Rest)
 	}
-	unit := float64(unitOf(f.source.Roles.Unit))
+	unit := float64(f.source.Roles.DurationUnit())
 	ranges = []pickRange{}
 	for _, r := range summary.Scan {
 		if r.From == 0 && r.To == f.size {

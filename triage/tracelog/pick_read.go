@@ -130,7 +130,7 @@ func (r *pickReader) pieces(ctx context.Context, in *pickInput, all *pieces) err
 // worthReading says whether a piece may have something better than what has
 // been picked, by what the index knows of it.
 func (r *pickReader) worthReading(p piece) bool {
-	best := rank{duration: anyDuration, failing: true, time: r.scan.pick.At}
+	best := place{rank: rank{duration: anyDuration, failing: true, time: r.scan.pick.At}}
 	if p.slowest > 0 {
 		best.duration = p.slowest
 	}
