@@ -72,6 +72,8 @@ type pickRange struct {
 	// Zero where it does not know.
 	Slowest time.Duration
 	Latest  time.Time
+	// Counted says that the index has counted the lines over the source's cap.
+	Counted bool
 }
 
 // pickTally says what of a file was read, for the coverage.
