@@ -109,12 +109,13 @@ func beside(records []*Traced, i, step int) *Traced {
 
 // chunkName is what the n-th of so many chunks is called.
 func chunkName(r *Traced, n, of int) string {
-	switch seq, _ := r.seq(); {
-	case n == 1:
+	switch n {
+	case 1:
 		return "first chunk"
-	case n == of:
+	case of:
 		return "last chunk"
 	default:
+		seq, _ := r.seq()
 		return "chunk " + strconv.FormatInt(seq, 10)
 	}
 }
