@@ -59,9 +59,8 @@ func check(path string, data []byte) (*Config, strictyaml.Problems) {
 	c := defaults()
 	k := &checker{file: path, dir: filepath.Dir(path), root: root}
 	k.problems = explainSecrets(strictyaml.Decode(path, "", root, c))
-	// What could not be decoded would only be complained of again.
 	for _, p := range k.problems {
-		k.skip = append(k.skip, p.Key)
+		k.skipBelow(p)
 	}
 	k.fillIn(c)
 	k.resolve(c)
@@ -219,7 +218,7 @@ func LoadTraces(path string) (*Traces, error) {
 	k := &checker{file: path, dir: filepath.Dir(path), root: root}
 	c := defaults()
 	for _, p := range strictyaml.Decode(path, "", root, c) {
-		k.skip = append(k.skip, p.Key)
+		k.skipBelow(p)
 		if p.Key == "traces" || strings.HasPrefix(p.Key, "traces.") {
 			k.problems = append(k.problems, p)
 		}
