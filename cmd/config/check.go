@@ -210,9 +210,7 @@ func (k *checker) alertmanagers(ams []Alertmanager) {
 		k.unique(path+".name", a.Name, seen)
 		k.required(path+".url", a.URL)
 		k.url(path+".url", a.URL)
-		if a.ExternalURL != a.URL {
-			k.url(path+".external_url", a.ExternalURL)
-		}
+		k.url(path+".external_url", a.ExternalURL)
 		k.httpConfig(path, a.HTTPConfig)
 	}
 }

@@ -112,9 +112,6 @@ func (k *checker) fillIn(c *Config) {
 		a := &c.Alertmanagers[i]
 		trimURL(&a.URL, &a.ExternalURL)
 		orDefaultHTTP(&a.HTTPConfig)
-		if a.ExternalURL == "" {
-			a.ExternalURL = a.URL
-		}
 		if !k.given(fmt.Sprintf("alertmanagers[%d].poll_interval", i)) { // 0 means never
 			a.PollInterval = defaultPollInterval
 		}
