@@ -50,7 +50,8 @@ type Options struct {
 // Correlator folds notifications into incidents.
 type Correlator struct {
 	Options
-	metrics *metrics
+	metrics    *metrics
+	forgetFrom store.PrunePlace // where the next sweep goes on; the sweeper's alone
 }
 
 // New prepares a Correlator; Run works.
