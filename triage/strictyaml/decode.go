@@ -80,6 +80,8 @@ func (d *decoder) decode(path string, node *yaml.Node, v reflect.Value) {
 			d.decode(path+"["+strconv.Itoa(i)+"]", item, items.Index(i))
 		}
 		v.Set(items)
+	case v.CanInt() && node.ShortTag() == "!!float": // yaml would cut 0.5 to 0 and say nothing
+		d.report(node, path, is(node)+" is "+wants(v.Type()))
 	default:
 		d.decodeWhole(path, node, v, len(d.problems))
 	}
