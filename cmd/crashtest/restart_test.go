@@ -38,7 +38,7 @@ func TestARestartWorksBeforeWhatWasLeftIsDone(t *testing.T) {
 			alert := firing(fmt.Sprintf("Plain%d", n), triage.Labels{"channel": w.channels[n%len(w.channels)], "severity": "warning"})
 			want.states[alert.Name()] = triage.IncidentFiring
 			want.accepted++
-			return body(t, "http://am.example", triage.Labels{"alertname": alert.Name()}, alert)
+			return program.Notification(t, "http://am.example", triage.Labels{"alertname": alert.Name()}, alert)
 		}
 
 		killed := w.start(address)
