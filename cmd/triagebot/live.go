@@ -62,7 +62,7 @@ func (a *app) load(cfg *config.Config) (*settings, error) {
 		s.services[name] = service.URL
 	}
 	kinds := step.Kinds(deps)
-	if s.playbooks, err = loadPlaybooks(cfg, kinds); err != nil {
+	if s.playbooks, err = loadPlaybooks(cfg, kinds, a.log.Debugf); err != nil {
 		return nil, err
 	}
 	if s.fallback, err = playbook.Fallback(kinds); err != nil {
@@ -71,8 +71,8 @@ func (a *app) load(cfg *config.Config) (*settings, error) {
 	return s, nil
 }
 
-func loadPlaybooks(cfg *config.Config, kinds []playbook.Kind) (*playbook.Set, error) {
-	files, err := playbook.ReadFiles(cfg.Playbooks.Files)
+func loadPlaybooks(cfg *config.Config, kinds []playbook.Kind, debugf func(string, ...any)) (*playbook.Set, error) {
+	files, err := playbook.ReadFiles(cfg.Playbooks.Files, debugf)
 	if err != nil {
 		return nil, err
 	}
