@@ -41,7 +41,7 @@ func traces(lab *Lab) tracelog.Home {
 	engine.Keys, engine.Links = nil, nil
 	return tracelog.NewFiles(tracelog.FilesOptions{Name: "logs", Sources: []tracelog.Source{
 		source("access", tracelog.Roles{Duration: "latency_ms", Status: "status", Error: "error", Route: "route", ToolCall: "tool_call", Retry: "retry_of"}),
-		source("proto", tracelog.Roles{Event: "method", Way: "direction", Seq: "seq", Error: "error"}),
+		source("proto", tracelog.Roles{Event: "method", Way: "direction", Seq: "seq", Text: "text", Error: "error"}),
 		source("usage", tracelog.Roles{Duration: "latency_ms"}),
 		engine,
 	}})
