@@ -11,12 +11,15 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/promql/promqltest"
 	"github.com/prometheus/prometheus/rules"
 
+	"triagebot/cmd/demo/codexsim"
 	"triagebot/playbooks"
 )
 
@@ -241,6 +244,49 @@ func TestNoRequestsAreNoLatency(t *testing.T) {
 	}
 	if len(lived.fired) > 0 {
 		t.Errorf("fired: %v", lived.fired)
+	}
+}
+
+// TestUsualTrafficFiresNothing plays the demo's healthy app through its own
+// metrics, all of which the rules may read.
+func TestUsualTrafficFiresNothing(t *testing.T) {
+	const minutes = 100
+	values := map[string]*strings.Builder{} // by series
+	err := codexsim.History(codexsim.HistoryOptions{
+		From: minuteOf(0), To: minuteOf(minutes - 1), Step: time.Minute,
+	}, func(_ time.Time, families []*dto.MetricFamily) error {
+		var page strings.Builder
+		for _, family := range families {
+			if _, err := expfmt.MetricFamilyToText(&page, family); err != nil {
+				return err
+			}
+		}
+		for line := range strings.Lines(page.String()) {
+			if strings.HasPrefix(line, "#") {
+				continue
+			}
+			line = strings.TrimSpace(line)
+			cut := strings.LastIndexByte(line, ' ')
+			if values[line[:cut]] == nil {
+				values[line[:cut]] = &strings.Builder{}
+			}
+			values[line[:cut]].WriteString(line[cut:])
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var series []string
+	for name, samples := range values {
+		series = append(series, name+samples.String())
+	}
+	lived := play(t, minutes, series...)
+	if len(lived.fired) > 0 {
+		t.Errorf("fired: %v", lived.fired)
+	}
+	if p95, found := lived.at(minutes-1, `route:codex_http_latency_ms:p95_5m{route="`+chat+`",status_family="2xx"}`); !found || p95 < 100 {
+		t.Errorf("p95 is %g (%t); the rules did not read this history", p95, found)
 	}
 }
 

@@ -191,7 +191,7 @@ func TestUsualTrafficIsQuiet(t *testing.T) {
 		if slow := s.slower(250) / requests; slow > 0.02 {
 			t.Errorf("%g of the requests over 250 ms without a fault", slow)
 		}
-		for _, name := range []string{"codex_worker_restarts_total", "codex_worker_backoff_ms", "codex_tool_buffer_anomaly", "codex_maintenance_mode"} {
+		for _, name := range []string{"codex_worker_restarts_total", "codex_worker_backoff_ms", "codex_tool_buffer_anomaly", "codex_maintenance_mode", "codex_queue_depth"} {
 			if v := s.value(name); v != 0 {
 				t.Errorf("%s = %g without a fault", name, v)
 			}

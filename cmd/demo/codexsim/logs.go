@@ -107,9 +107,10 @@ func openLogs(dir string, limit int64) (*logs, error) {
 		return nil, fmt.Errorf("simulated app: folder for logs: %w", err)
 	}
 	l := &logs{}
-	open := func(name string, log interface {
+	type opener interface {
 		open(path string, limit int64, withheld *atomic.Bool) error
-	}) error {
+	}
+	open := func(name string, log opener) error {
 		return log.open(filepath.Join(dir, name), limit, &l.withheld)
 	}
 	err := errors.Join(
