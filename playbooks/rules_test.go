@@ -164,14 +164,14 @@ func TestLatencyIsMeasuredAgainstARecordedBaseline(t *testing.T) {
 		stages []stage
 		fires  int // in which minute; 0 never
 	}{
-		{"healthy", []stage{healthy(150)}, 0},
-		{"less than 5 % slower", []stage{healthy(120), almost(40)}, 0},
+		{"healthy", []stage{healthy(100)}, 0},
+		{"less than 5 % slower", []stage{healthy(120), almost(20)}, 0},
 		// One request in twenty of five minutes is slow, or in one minute many are;
 		// then come the three minutes of the rule.
-		{"more than 5 % slower", []stage{healthy(120), tooSlow(40)}, 120 + 4 + 3},
-		{"four times slower", []stage{healthy(120), fourTimes(40)}, 120 + 1 + 3},
+		{"more than 5 % slower", []stage{healthy(120), tooSlow(10)}, 120 + 4 + 3},
+		{"four times slower", []stage{healthy(120), fourTimes(10)}, 120 + 1 + 3},
 		// Slow but as ever: what was recorded is the measure, no constant.
-		{"slow from the beginning", []stage{fourTimes(200)}, 0},
+		{"slow from the beginning", []stage{fourTimes(120)}, 0},
 		{"no baseline within the first hour", []stage{healthy(20), fourTimes(35), healthy(30)}, 0},
 		{"it comes back after a pause", []stage{healthy(120), absent(60), fourTimes(20)}, 180 + 1 + 3},
 	} {

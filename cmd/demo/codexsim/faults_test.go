@@ -338,7 +338,7 @@ func TestFaultsCombine(t *testing.T) {
 				simulate(t, Options{}, func(s *simulation) {
 					s.fault(one, true)
 					s.fault(other, true)
-					s.pass(8 * time.Second)
+					s.pass(5 * time.Second)
 					for _, f := range []Fault{one, other} {
 						if !shows[f](s) {
 							t.Errorf("%s does not show", f)
@@ -346,7 +346,7 @@ func TestFaultsCombine(t *testing.T) {
 					}
 					// What the one leaves behind is the other's alone.
 					s.fault(one, false)
-					s.pass(12 * time.Second)
+					s.pass(5 * time.Second)
 					if !shows[other](s) {
 						t.Errorf("%s does not show after %s ended", other, one)
 					}

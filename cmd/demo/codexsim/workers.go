@@ -147,7 +147,7 @@ func (p *pool) beat(w *worker, beats int) {
 
 // die writes what leads to w's end; false when ctx is done first.
 func (p *pool) die(ctx context.Context, w *worker) bool {
-	p.log("warning", w, "heartbeat_missed", "engine: heartbeat missed, last answer 1500ms ago")
+	p.log("warning", w, "heartbeat_missed", "engine: heartbeat missed")
 	if !wait(ctx, diesIn) {
 		return false
 	}
