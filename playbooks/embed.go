@@ -10,16 +10,15 @@ import (
 	"triagebot/triage/playbook"
 )
 
-// AlertRules is the alert rules' file in Files. It stands in a folder of its
-// own, so that playbooks/*.yaml are the playbooks and nothing else.
-const AlertRules = "alerts/codex-alerts.yaml"
+// AlertRules is the alert rules' file in Files.
+const AlertRules = "codex-alerts.yaml"
 
-// Files are the playbooks, *.yaml, and the alert rules.
+// Files are the playbooks and the alert rules.
 //
-//go:embed *.yaml alerts/*.yaml
+//go:embed *.yaml
 var Files embed.FS
 
-// All reads the shipped playbooks, by name.
+// All reads the shipped playbooks, by name, without the alert rules.
 func All() ([]playbook.File, error) {
 	names, err := fs.Glob(Files, "*.yaml")
 	if err != nil {
@@ -31,7 +30,9 @@ func All() ([]playbook.File, error) {
 		if err != nil {
 			return nil, fmt.Errorf("shipped playbook %s: %w", name, err)
 		}
-		all = append(all, playbook.File{Name: name, Data: data})
+		if !playbook.IsAlertRules(data) {
+			all = append(all, playbook.File{Name: name, Data: data})
+		}
 	}
 	return all, nil
 }

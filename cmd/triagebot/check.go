@@ -33,7 +33,7 @@ func checkConfigCommand(check *kingpin.CmdClause) subcommand {
 		}
 		// Whatever is wrong so far, what is wrong with the bucket and with the
 		// playbooks is said in the same go.
-		set, unfit := loadPlaybooks(cfg, step.Kinds(namedDeps(cfg)))
+		set, unfit := loadPlaybooks(cfg, step.Kinds(namedDeps(cfg)), nil)
 		if err := errors.Join(err, evidence.CheckBucketURL(cfg.Evidence.BucketURL), unfit); err != nil {
 			fmt.Fprintln(stderr, err)
 			return exitError(1)

@@ -63,7 +63,7 @@ func (a *app) load(cfg *config.Config) (*settings, error) {
 		s.services[name] = service.URL
 	}
 	kinds := step.Kinds(deps)
-	if s.playbooks, err = loadPlaybooks(cfg, kinds); err != nil {
+	if s.playbooks, err = loadPlaybooks(cfg, kinds, a.log.Debugf); err != nil {
 		return nil, err
 	}
 	if s.fallback, err = playbook.Fallback(kinds); err != nil {
@@ -73,9 +73,10 @@ func (a *app) load(cfg *config.Config) (*settings, error) {
 }
 
 // loadPlaybooks reads and checks the playbooks. The error says all that is wrong
-// with them: one that cannot be read hides nothing of the others.
-func loadPlaybooks(cfg *config.Config, kinds []playbook.Kind) (*playbook.Set, error) {
-	files, unread := playbook.ReadFiles(cfg.Playbooks.Files)
+// with them: one that cannot be read hides nothing of the others. debugf is told
+// of files that are passed over; nil for nobody.
+func loadPlaybooks(cfg *config.Config, kinds []playbook.Kind, debugf func(string, ...any)) (*playbook.Set, error) {
+	files, unread := playbook.ReadFiles(cfg.Playbooks.Files, debugf)
 	services := make([]string, 0, len(cfg.Services))
 	for name := range cfg.Services {
 		services = append(services, name)

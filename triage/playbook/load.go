@@ -126,6 +126,10 @@ func (l *loader) load(f File, needsMatch bool) (p *Playbook, nameLine int) {
 	if rootNode == nil {
 		return nil, 0
 	}
+	if hasAlertRules(rootNode) {
+		l.problem(f.Name, lookup(rootNode, "groups").Line, "groups", "these are Prometheus rules, not a playbook; name the folder, where they are passed over, or the playbooks alone")
+		return nil, 0
+	}
 	c := &Compiler{file: f.Name, problems: &l.problems}
 	var y playbookYAML
 	before := len(l.problems)
