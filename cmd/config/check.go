@@ -41,6 +41,14 @@ func (k *checker) given(path string) bool {
 	return found
 }
 
+// skipBelow remembers what could not be decoded: its value is a default, of
+// which anything that is said would be noise.
+func (k *checker) skipBelow(p strictyaml.Problem) {
+	if !p.Decoded {
+		k.skip = append(k.skip, p.Key)
+	}
+}
+
 // addf reports a problem with the value at path, unless it is known to be wrong.
 func (k *checker) addf(path, format string, args ...any) {
 	for _, wrong := range k.skip {
@@ -48,6 +56,10 @@ func (k *checker) addf(path, format string, args ...any) {
 			return
 		}
 	}
+	k.report(path, format, args...)
+}
+
+func (k *checker) report(path, format string, args ...any) {
 	k.problems = append(k.problems, strictyaml.Problem{
 		File: k.file, Line: strictyaml.Line(k.root, path), Key: path, Text: fmt.Sprintf(format, args...),
 	})
@@ -198,9 +210,7 @@ func (k *checker) alertmanagers(ams []Alertmanager) {
 		k.unique(path+".name", a.Name, seen)
 		k.required(path+".url", a.URL)
 		k.url(path+".url", a.URL)
-		if a.ExternalURL != a.URL {
-			k.url(path+".external_url", a.ExternalURL)
-		}
+		k.url(path+".external_url", a.ExternalURL)
 		k.httpConfig(path, a.HTTPConfig)
 	}
 }

@@ -59,9 +59,8 @@ func check(path string, data []byte) (*Config, strictyaml.Problems) {
 	c := defaults()
 	k := &checker{file: path, dir: filepath.Dir(path), root: root}
 	k.problems = explainSecrets(strictyaml.Decode(path, "", root, c))
-	// What could not be decoded would only be complained of again.
 	for _, p := range k.problems {
-		k.skip = append(k.skip, p.Key)
+		k.skipBelow(p)
 	}
 	k.fillIn(c)
 	k.resolve(c)
@@ -113,9 +112,6 @@ func (k *checker) fillIn(c *Config) {
 		a := &c.Alertmanagers[i]
 		trimURL(&a.URL, &a.ExternalURL)
 		orDefaultHTTP(&a.HTTPConfig)
-		if a.ExternalURL == "" {
-			a.ExternalURL = a.URL
-		}
 		if !k.given(fmt.Sprintf("alertmanagers[%d].poll_interval", i)) { // 0 means never
 			a.PollInterval = defaultPollInterval
 		}
@@ -219,7 +215,7 @@ func LoadTraces(path string) (*Traces, error) {
 	k := &checker{file: path, dir: filepath.Dir(path), root: root}
 	c := defaults()
 	for _, p := range strictyaml.Decode(path, "", root, c) {
-		k.skip = append(k.skip, p.Key)
+		k.skipBelow(p)
 		if p.Key == "traces" || strings.HasPrefix(p.Key, "traces.") {
 			k.problems = append(k.problems, p)
 		}

@@ -193,6 +193,24 @@ alertmanagers: [{name: a, url: "http://a", poll_interval: 0s}, {name: b, url: "h
 	}
 }
 
+// What was given is kept apart from what is taken for it: an external_url that
+// is the url says that the Alertmanager can be told from others.
+func TestAnExternalURLThatWasNotGivenStaysEmpty(t *testing.T) {
+	c, err := LoadBytes("config.yaml", []byte(least+`
+alertmanagers: [{name: a, url: "http://a/"}, {name: b, url: "http://b", external_url: "http://b/"}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := &c.Alertmanagers[0], &c.Alertmanagers[1]
+	if a.ExternalURL != "" || b.ExternalURL != "http://b" {
+		t.Errorf("the external URLs are %q and %q, want none and the one given", a.ExternalURL, b.ExternalURL)
+	}
+	if !a.Sends("http://a/") || !b.Sends("http://b") || a.Sends("http://b") || b.Sends("") {
+		t.Error("an Alertmanager is not known by its URL")
+	}
+}
+
 func TestTheExternalURLFollowsTheListenAddress(t *testing.T) {
 	for listen, want := range map[string]string{
 		":80": "http://localhost:80", "0.0.0.0:81": "http://localhost:81", "[::]:82": "http://localhost:82",

@@ -96,13 +96,14 @@ var literalSecrets = map[string]string{
 }
 
 // httpConfig resolves the paths of an http_config and checks that its secrets
-// are in files that can be read.
+// are in files that can be read. It looks at what is written, not at what was
+// decoded, and so also where the whole was refused.
 func (k *checker) httpConfig(path string, h *promconfig.HTTPClientConfig) {
 	path += ".http_config"
 	h.SetDirectory(k.dir)
 	k.walk(path, func(full, key string, value *yaml.Node) {
 		if instead, ok := literalSecrets[key]; ok {
-			k.addf(full, "secrets do not stand in the configuration; write %s instead", instead)
+			k.report(full, "secrets do not stand in the configuration; write %s instead", instead)
 			return
 		}
 		var files []*yaml.Node
@@ -117,7 +118,7 @@ func (k *checker) httpConfig(path string, h *promconfig.HTTPClientConfig) {
 				continue
 			}
 			if _, err := readFile(promconfig.JoinDir(k.dir, f.Value)); err != nil {
-				k.addf(full, "%v", err)
+				k.report(full, "%v", err)
 			}
 		}
 	})

@@ -4,6 +4,9 @@ package config
 // each key to people; a test holds the two together.
 
 import (
+	"cmp"
+	"strings"
+
 	promconfig "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 
@@ -98,9 +101,16 @@ type Evidence struct {
 type Alertmanager struct {
 	Name         string                       `yaml:"name"`
 	URL          string                       `yaml:"url"`
-	ExternalURL  string                       `yaml:"external_url,omitempty"` // as it names itself in notifications; URL when ""
+	ExternalURL  string                       `yaml:"external_url,omitempty"` // as it names itself in notifications; "" when not given
 	HTTPConfig   *promconfig.HTTPClientConfig `yaml:"http_config"`            // never nil
 	PollInterval model.Duration               `yaml:"poll_interval"`          // 0: never
+}
+
+// Sends says whether notifications with this external URL are taken for those
+// of this Alertmanager. Without an external_url it is taken to name itself by
+// its URL; that this is a guess, ExternalURL still tells.
+func (a *Alertmanager) Sends(externalURL string) bool {
+	return strings.TrimRight(externalURL, "/") == cmp.Or(a.ExternalURL, a.URL)
 }
 
 // Datasource is a Prometheus, or what speaks its API.

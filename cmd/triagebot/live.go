@@ -5,6 +5,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -71,19 +72,20 @@ func (a *app) load(cfg *config.Config) (*settings, error) {
 	return s, nil
 }
 
+// loadPlaybooks reads and checks the playbooks. The error says all that is wrong
+// with them: one that cannot be read hides nothing of the others.
 func loadPlaybooks(cfg *config.Config, kinds []playbook.Kind) (*playbook.Set, error) {
-	files, err := playbook.ReadFiles(cfg.Playbooks.Files)
-	if err != nil {
-		return nil, err
-	}
+	files, unread := playbook.ReadFiles(cfg.Playbooks.Files)
 	services := make([]string, 0, len(cfg.Services))
 	for name := range cfg.Services {
 		services = append(services, name)
 	}
-	return playbook.Load(files, playbook.LoadOptions{Kinds: kinds, Services: services})
+	set, err := playbook.Load(files, playbook.LoadOptions{Kinds: kinds, Services: services})
+	return set, errors.Join(unread, err)
 }
 
-// stepDeps makes the clients that steps ask with.
+// stepDeps makes the clients that steps ask with. The error names all that
+// cannot be made.
 func (a *app) stepDeps(cfg *config.Config) (step.Deps, error) {
 	deps := step.Deps{Prometheus: map[string]step.Datasource{}, Services: map[string]step.Service{}}
 	datasources := maps.Clone(cfg.Datasources)
@@ -91,13 +93,15 @@ func (a *app) stepDeps(cfg *config.Config) (step.Deps, error) {
 		datasources = map[string]config.Datasource{}
 	}
 	datasources[mainDatasource] = cfg.Prometheus
+	var problems []error
 	for name, p := range datasources {
 		client, err := promapi.New(promapi.Options{
 			Name: name, URL: p.URL, HTTPClient: *p.HTTPConfig, MaxConcurrent: p.MaxConcurrent,
 			Timeout: time.Duration(p.Timeout), Registerer: a.registry, Log: a.log,
 		})
 		if err != nil {
-			return deps, fmt.Errorf("datasource %s: %w", name, err)
+			problems = append(problems, fmt.Errorf("datasource %s: %w", name, err))
+			continue
 		}
 		deps.Prometheus[name] = step.Datasource{Querier: client, PublicURL: p.ExternalURL}
 	}
@@ -105,12 +109,13 @@ func (a *app) stepDeps(cfg *config.Config) (step.Deps, error) {
 	for name, s := range cfg.Services {
 		client, err := promconfig.NewClientFromConfig(*s.HTTPConfig, "service "+name)
 		if err != nil {
-			return deps, fmt.Errorf("service %s: %w", name, err)
+			problems = append(problems, fmt.Errorf("service %s: %w", name, err))
+			continue
 		}
 		deps.Services[name] = step.Service{URL: s.URL, Client: client}
 	}
 	deps.HTTP = &http.Client{}
-	return deps, nil
+	return deps, errors.Join(problems...)
 }
 
 // reload reads the configuration file again. A bad one changes nothing.

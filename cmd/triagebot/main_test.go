@@ -73,6 +73,10 @@ func TestCommandLine(t *testing.T) {
 	write(t, filepath.Dir(both), "playbooks/slow.yaml", strings.Replace(smallPlaybook, "value > 5", "valeu > 5", 1))
 	bucket := smallConfig(t, t.TempDir(), "")
 	write(t, filepath.Dir(bucket), "triagebot.yaml", strings.Replace(readText(t, bucket), "evidence: {dir: evidence}", `evidence: {bucket_url: "s3://triage-evidence?region=x"}`, 1))
+	careless := smallConfig(t, t.TempDir(), "datasources: {longterm: {url: \"http://127.0.0.1:9\", tiemout: 5s, max_concurrent: 5000}}\n")
+	write(t, filepath.Dir(careless), "triagebot.yaml", strings.Replace(readText(t, careless), `["playbooks/*.yaml"]`, `["playbooks/*.yaml", nowhere.yaml]`, 1))
+	write(t, filepath.Dir(careless), "playbooks/slow.yaml", strings.Replace(smallPlaybook, "{expr: 'up{job=\"{{ .Labels.job }}\"}'}, abnormal: 'value > 5'",
+		"{expr: 'up{', exprr: up, datasource: shortterm, range: soon}, abnormal: 'valeu > 5', finding: '{{ .Valeu }}'", 1))
 	for _, tc := range []struct {
 		name   string
 		args   []string
@@ -91,6 +95,11 @@ func TestCommandLine(t *testing.T) {
 		}},
 		{"a playbook's problem", []string{"check", "config", filepath.Join(broken, "triagebot.yaml")}, 1, []string{"slow.yaml:6:", "valeu", `did you mean "value"?`}},
 		{"a problem here and one in a playbook", []string{"check", "config", both}, 1, []string{"log.level", "slow.yaml:6:", "valeu"}},
+		{"an unknown key hides nothing beside it", []string{"check", "config", careless}, 1, []string{
+			"datasources.longterm.tiemout: unknown key", "datasources.longterm.max_concurrent", "nowhere.yaml",
+			"steps[0].query.exprr: unknown key", "steps[0].query.expr: not PromQL", `unknown datasource "shortterm"; did you mean "longterm"?`,
+			`steps[0].query.range: "soon" is no duration`, "steps[0].abnormal: unknown variable valeu", "steps[0].finding: unknown field .Valeu",
+		}},
 		{"a bucket that this build cannot open", []string{"check", "config", bucket}, 1, []string{"s3://triage-evidence", "-tags s3"}},
 		{"no such configuration", []string{"serve", "--config.file", filepath.Join(dir, "none.yaml")}, 1, []string{"none.yaml"}},
 		{"no such bundle", []string{"evidence", "verify", filepath.Join(dir, "none")}, 2, []string{"error"}},

@@ -50,7 +50,8 @@ type Options struct {
 // Correlator folds notifications into incidents.
 type Correlator struct {
 	Options
-	metrics *metrics
+	metrics    *metrics
+	forgetFrom store.PrunePlace // where the next sweep goes on; the sweeper's alone
 }
 
 // New prepares a Correlator; Run works.
@@ -141,6 +142,7 @@ func (u *unfoldable) Unwrap() error { return u.err }
 // *unfoldable names the one that it failed at for good.
 func (c *Correlator) foldBatch(ctx context.Context, limit int) (n int, err error) {
 	var results []string
+	tally := map[string]int{} // of alerts, by what came of them
 	err = c.Store.Tx(ctx, func(tx *store.Tx) error {
 		if err := tx.LockCorrelation(ctx); err != nil {
 			return err
@@ -151,7 +153,7 @@ func (c *Correlator) foldBatch(ctx context.Context, limit int) (n int, err error
 		}
 		n = len(pending)
 		for i, p := range pending {
-			changed, err := c.foldPending(ctx, tx, p)
+			changed, err := c.foldPending(ctx, tx, p, tally)
 			switch {
 			case store.IsPermanent(err):
 				return &unfoldable{id: p.ID, before: i, err: err}
@@ -166,18 +168,22 @@ func (c *Correlator) foldBatch(ctx context.Context, limit int) (n int, err error
 		for _, r := range results {
 			c.metrics.folded.WithLabelValues(r).Inc()
 		}
+		for result, alerts := range tally {
+			c.metrics.alerts.WithLabelValues(result).Add(float64(alerts))
+		}
 	}
 	return n, err
 }
 
-// foldPending takes one notification off the inbox.
-func (c *Correlator) foldPending(ctx context.Context, tx *store.Tx, p store.PendingNotification) (changed bool, err error) {
+// foldPending takes one notification off the inbox, and tallies what came of
+// its alerts.
+func (c *Correlator) foldPending(ctx context.Context, tx *store.Tx, p store.PendingNotification, tally map[string]int) (changed bool, err error) {
 	note, err := receive.Decode(p.Body, p.ReceivedAt)
 	if err != nil {
 		return false, err
 	}
 	note.ID = p.ID
-	if changed, err = c.foldNotification(ctx, tx, note); err != nil {
+	if changed, err = c.foldNotification(ctx, tx, note, tally); err != nil {
 		return false, err
 	}
 	return changed, tx.FoldedNotification(ctx, p.ID)
@@ -185,7 +191,7 @@ func (c *Correlator) foldPending(ctx context.Context, tx *store.Tx, p store.Pend
 
 // foldNotification folds each alertname's alerts into its own incident, for a
 // group may mix them.
-func (c *Correlator) foldNotification(ctx context.Context, tx *store.Tx, note triage.Notification) (changed bool, err error) {
+func (c *Correlator) foldNotification(ctx context.Context, tx *store.Tx, note triage.Notification, tally map[string]int) (changed bool, err error) {
 	var keys []string
 	byKey := map[string][]triage.Alert{}
 	for _, a := range note.Alerts {
@@ -196,7 +202,7 @@ func (c *Correlator) foldNotification(ctx context.Context, tx *store.Tx, note tr
 		byKey[key] = append(byKey[key], a)
 	}
 	for _, key := range keys {
-		did, err := c.foldGroup(ctx, tx, note, key, byKey[key])
+		did, err := c.foldGroup(ctx, tx, note, group{key, byKey[key]}, tally)
 		if err != nil {
 			return false, err
 		}
@@ -205,22 +211,32 @@ func (c *Correlator) foldNotification(ctx context.Context, tx *store.Tx, note tr
 	return changed, nil
 }
 
+// group is the alerts of a notification that belong to one incident.
+type group struct {
+	key    string
+	alerts []triage.Alert
+}
+
 // foldGroup folds the alerts of one incident.
-func (c *Correlator) foldGroup(ctx context.Context, tx *store.Tx, note triage.Notification, key string, incoming []triage.Alert) (changed bool, err error) {
-	inc, err := c.current(ctx, tx, key, note.ReceivedAt)
+func (c *Correlator) foldGroup(ctx context.Context, tx *store.Tx, note triage.Notification, g group, tally map[string]int) (changed bool, err error) {
+	inc, err := c.current(ctx, tx, g.key, note.ReceivedAt)
 	if err != nil {
 		return false, err
 	}
 	var known []triage.Alert
 	if inc.ID != 0 {
-		if known, err = knownAlerts(ctx, tx, inc.ID, incoming); err != nil {
+		if known, err = knownAlerts(ctx, tx, inc.ID, g.alerts); err != nil {
 			return false, err
 		}
 	}
-	changes, after := fold(known, incoming, note.ReceivedAt)
+	changes, after := fold(known, g.alerts, note.ReceivedAt)
 	fires, _ := count(changes)
 	if inc.ID == 0 && fires == 0 {
+		tally[alertUnseen] += len(changes)
 		return false, nil // the resolve of something that was never seen firing
+	}
+	for _, ch := range changes {
+		tally[ch.result()]++
 	}
 	before := inc
 	summarize(&inc, after)
@@ -230,7 +246,7 @@ func (c *Correlator) foldGroup(ctx context.Context, tx *store.Tx, note triage.No
 		inc.ExternalURL = note.ExternalURL
 	}
 	if inc.ID == 0 {
-		return true, c.open(ctx, tx, &inc, note, key, changes, after)
+		return true, c.open(ctx, tx, &inc, note, g.key, changes, after)
 	}
 	if err := c.saveAlerts(ctx, tx, inc.ID, changes); err != nil {
 		return false, err

@@ -23,6 +23,7 @@ type change struct {
 	alert       triage.Alert // as it is to be stored
 	wasStartsAt time.Time    // under which it is stored now; alert.StartsAt for a new one
 	seenOnly    bool         // nothing but the count changes
+	late        bool         // and it was dropped: a firing within staleWithin of its end
 	fires       bool         // it did not fire before, and does now
 	ends        bool         // it fired before, and does no longer
 }
@@ -83,11 +84,36 @@ func foldSame(k, a triage.Alert, at time.Time) change {
 	case a.Status == triage.AlertResolved:
 		c.ends = true
 	case !k.EndsAt.IsZero() && at.Sub(k.EndsAt) < staleWithin:
-		c.alert, c.seenOnly = k, true
+		c.alert, c.seenOnly, c.late = k, true, true
 	default:
 		c.fires = true
 	}
 	return c
+}
+
+// What came of an alert of a notification, for the counter.
+const (
+	alertFired     = "fired"
+	alertEnded     = "ended"
+	alertChanged   = "changed"   // what is said of it, or an earlier firing's late end
+	alertDuplicate = "duplicate" // said before
+	alertLate      = "late"      // a firing within staleWithin of its end: dropped
+	alertUnseen    = "unseen"    // the end of one of which no firing was seen, and no incident is open: dropped
+)
+
+func (c change) result() string {
+	switch {
+	case c.fires:
+		return alertFired
+	case c.ends:
+		return alertEnded
+	case c.late:
+		return alertLate
+	case c.seenOnly:
+		return alertDuplicate
+	default:
+		return alertChanged
+	}
 }
 
 func apply(alerts []triage.Alert, c change) []triage.Alert {

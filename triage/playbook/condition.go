@@ -184,9 +184,9 @@ func stepFlags() []string { return []string{"abnormal", "normal", "skipped", "un
 // conditionScope is what a condition may refer to.
 type conditionScope struct {
 	scope
-	own map[string]*cel.Type
+	own map[string]*cel.Type // nil: the step's kind is not known, and may have any
 	// vars are the variables of the other steps by id; nil for a step whose
-	// kind could not be decoded, which may have any.
+	// kind is not known, which may have any.
 	vars map[string]map[string]*cel.Type
 }
 

@@ -16,7 +16,9 @@ type Kind interface {
 	// Name is the key: "query".
 	Name() string
 	// Decode checks the node and makes an action of it. What is wrong goes to
-	// c, all of it; the action is used only when nothing was.
+	// c, all of it; of an action with which something is wrong only Vars are
+	// asked, to find what is wrong with the step's conditions in the same go.
+	// nil stands for an action whose Vars cannot be told.
 	Decode(c *Compiler, node *yaml.Node) Action
 }
 

@@ -249,7 +249,7 @@ func (p *pickChoice) choose(ctx context.Context, env *playbook.Env, homes []trac
 	}
 	best := picked.Candidates[0]
 	what := picks[p.by]
-	if p.by == tracelog.PickToolCall && (best.Status >= 500 || best.Error != "") {
+	if p.by == tracelog.PickToolCall && best.Failing() {
 		what = "latest failing tool call"
 	}
 	how := "picked as the " + what + among

@@ -89,7 +89,8 @@ func (k *query) Decode(c *playbook.Compiler, node *yaml.Node) playbook.Action {
 	}
 	a.reduce = oneOf(c, node, "reduce", y.Reduce, "last", "last", "max", "min", "avg", "sum")
 	if y.Baseline != nil {
-		a.offset = c.Duration(node, "baseline.offset", y.Baseline.Offset, minRange, maxOffset)
+		// A wrong offset is still a baseline, which conditions may speak of.
+		a.offset = max(c.Duration(node, "baseline.offset", y.Baseline.Offset, minRange, maxOffset), minRange)
 	}
 	a.unit = unit.Unit(oneOf(c, node, "unit", y.Unit, "", unit.Names()...))
 	if y.Chart != nil {

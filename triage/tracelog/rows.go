@@ -75,7 +75,7 @@ func (r *Traced) row(began time.Time, linkOf map[string]int) row {
 	if out.timed {
 		out.at = r.Time.Sub(began)
 	}
-	out.failed = out.failure != "" || r.status() >= 500
+	out.failed = out.failure != "" || r.status() >= leastFailing
 	if took := r.took(); took > 0 {
 		out.took = durationColumn(took)
 	}

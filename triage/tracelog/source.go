@@ -21,17 +21,17 @@ type Source struct {
 // DefaultMaxLine is the longest line that is read, in bytes.
 const DefaultMaxLine = 16 << 20
 
-// read makes a record of a line. It returns false when the line is not of the
+// Read makes a record of a line. It returns false when the line is not of the
 // id. A line that is no JSON object is of no id that could be told; torn says
 // that it was so.
-func (s *Source) read(line []byte, id string) (r Record, torn, ok bool) {
-	fields, err := parseObject(line)
+func (s *Source) Read(line []byte, id string) (r Record, torn, ok bool) {
+	fields, err := ParseObject(line)
 	if err != nil {
 		return Record{}, true, false
 	}
 	var links []string
 	for _, name := range s.idFields() {
-		v, _ := field(fields, name)
+		v, _ := Field(fields, name)
 		switch value := text(v); {
 		case value == "":
 		case value == id:
@@ -51,7 +51,7 @@ func (s *Source) read(line []byte, id string) (r Record, torn, ok bool) {
 // own is the id of the request that a line is about.
 func (s *Source) own(fields map[string]any) string {
 	for _, name := range s.Keys {
-		v, _ := field(fields, name)
+		v, _ := Field(fields, name)
 		if id := text(v); id != "" {
 			return id
 		}

@@ -184,7 +184,7 @@ func (s *timeSearch) timeOfLine(line []byte) (time.Time, bool) {
 	if len(line) > min(s.source.Cap(), mostParsed) {
 		return time.Time{}, false
 	}
-	fields, err := parseObject(line)
+	fields, err := ParseObject(line)
 	if err != nil {
 		return time.Time{}, false
 	}

@@ -152,7 +152,7 @@ func FuzzAnswers(f *testing.F) {
 					}
 					s.resource, _ = fields["resource"].(map[string]any)
 					of := s.anyAttribute("req_id", "ctx.req_id") == id || s.attribute("ctx.req_id") == id || s.attribute("retry_of") == id
-					named = named || of || sameTrace(value(fields, "trace_id"), id) || len(found.Records) == bound
+					named = named || of || sameTrace(tracelog.TextOf(fields, "trace_id"), id) || len(found.Records) == bound
 					if !of && (kind == "Loki" || kind == "VictoriaLogs") {
 						t.Fatalf("%s: %s is not of %s", kind, r.Raw, id)
 					}

@@ -168,7 +168,7 @@ func TestJaegerIDsStayInTheirString(t *testing.T) {
 	home := newJaeger(t, serve(t, server.ServeHTTP), func(o *JaegerOptions) { o.Services = []string{"codex"} })
 	for i, id := range hostileIDs() {
 		found := find(t, home, tracelog.Query{ID: id})
-		if len(found.Records) != 3 || value(found.Records[0].Fields, "trace_id") != fmt.Sprintf("%032x", i+1) {
+		if len(found.Records) != 3 || tracelog.TextOf(found.Records[0].Fields, "trace_id") != fmt.Sprintf("%032x", i+1) {
 			t.Errorf("id %q: %q", id, allTold(found))
 		}
 	}

@@ -77,7 +77,7 @@ func (l *Loki) Pick(ctx context.Context, p tracelog.Pick) (*tracelog.Picked, err
 		entries, err := l.queryRange(ctx, lokiQuery{l.pickQuery(c), w, c.candidates, backward}, g)
 		s := sample{cut: len(entries) >= c.candidates}
 		for _, e := range entries {
-			if c, ok := g.candidateLine([]byte(e.line), e.received); ok {
+			if c, ok := g.candidateLine([]byte(e.line), p.By, e.received); ok {
 				s.candidates = append(s.candidates, c)
 			}
 		}
@@ -147,7 +147,7 @@ func (l *Loki) pickQuery(c condition) string {
 	var x extraction
 	filters := []string{x.either(l.source.Keys, `!=""`)}
 	if c.atLeast > 0 {
-		least := strconv.FormatFloat(float64(c.atLeast)/float64(unit(roles)), 'f', -1, 64)
+		least := strconv.FormatFloat(float64(c.atLeast)/float64(roles.DurationUnit()), 'f', -1, 64)
 		// What is no number passes a numeric filter, with an error.
 		filters = append(filters, x.either([]string{roles.Duration}, ">="+least), `__error__=""`)
 	}

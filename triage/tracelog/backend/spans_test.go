@@ -37,20 +37,20 @@ func spanRecords(t *testing.T, found *tracelog.Found, trace string) []map[string
 			got["id"] = r.ID
 		}
 		for _, name := range []string{"name", "seq", "parent_id", "span_id", "error", "kind", "status", "route"} {
-			if v := value(r.Fields, name); v != "" {
+			if v := tracelog.TextOf(r.Fields, name); v != "" {
 				got[name] = v
 			}
 		}
 		if v, ok := r.Fields["tool_call"]; ok {
 			got["tool_call"] = v
 		}
-		if d := took(r.Fields, r.Roles); d != 0 {
+		if d, _ := r.Roles.DurationOf(r.Fields); d != 0 {
 			got["took"] = d.String()
 		}
-		if at, err := tracelog.ParseTime(value(r.Fields, r.Roles.Time)); err != nil || !at.Equal(r.Time) {
+		if at, err := tracelog.ParseTime(tracelog.TextOf(r.Fields, r.Roles.Time)); err != nil || !at.Equal(r.Time) {
 			t.Errorf("record %d was written at %v by its field, and at %v", i, at, r.Time)
 		}
-		if value(r.Fields, "service") != "codex" || value(r.Fields, r.Roles.Worker) != "w3" || value(r.Fields, "trace_id") != trace {
+		if tracelog.TextOf(r.Fields, "service") != "codex" || tracelog.TextOf(r.Fields, r.Roles.Worker) != "w3" || tracelog.TextOf(r.Fields, "trace_id") != trace {
 			t.Errorf("record %d: %v", i, r.Fields)
 		}
 		fields, err := tracelog.ParseObject(r.Raw)

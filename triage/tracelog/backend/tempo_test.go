@@ -247,7 +247,7 @@ func TestTempoIDsStayInTheirString(t *testing.T) {
 	home := newTempo(t, serve(t, server.ServeHTTP))
 	for i, id := range ids {
 		found := find(t, home, tracelog.Query{ID: id})
-		if len(found.Records) != 3 || value(found.Records[0].Fields, "trace_id") != fmt.Sprintf("%032x", i+1) {
+		if len(found.Records) != 3 || tracelog.TextOf(found.Records[0].Fields, "trace_id") != fmt.Sprintf("%032x", i+1) {
 			t.Errorf("id %q: %q", id, allTold(found))
 		}
 	}

@@ -78,7 +78,7 @@ func (v *VictoriaLogs) Pick(ctx context.Context, p tracelog.Pick) (*tracelog.Pic
 		lines := 0
 		err := v.entries(ctx, w, v.pickQuery(c), 0, g, func(line []byte) {
 			lines++
-			if c, ok := g.candidateLine(line, entryTime); ok {
+			if c, ok := g.candidateLine(line, p.By, entryTime); ok {
 				s.candidates = append(s.candidates, c)
 			}
 		})
@@ -176,6 +176,6 @@ func (v *VictoriaLogs) entries(ctx context.Context, w window, query string, limi
 // entryTime is when VictoriaLogs says that an entry was written, the zero time
 // where it does not.
 func entryTime(fields map[string]any) time.Time {
-	t, _ := tracelog.ParseTime(value(fields, "_time"))
+	t, _ := tracelog.ParseTime(tracelog.TextOf(fields, "_time"))
 	return t
 }

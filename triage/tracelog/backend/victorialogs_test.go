@@ -219,10 +219,10 @@ func TestVictoriaLogsPicksInOrder(t *testing.T) {
 		},
 	}
 	answer := []map[string]string{
-		entry(time.Second, map[string]string{"req_id": "req_a", "latency_ms": "2000", "status": "200"}),
-		entry(time.Second, map[string]string{"req_id": "req_b", "latency_ms": "9000", "status": "503"}),
-		entry(2*time.Second, map[string]string{"req_id": "req_b", "latency_ms": "1000", "error": "gone"}),
-		entry(3*time.Second, map[string]string{"ctx.req_id": "req_c", "latency_ms": "NaN"}),
+		entry(time.Second, map[string]string{"req_id": "req_a", "latency_ms": "2000", "status": "200", "tool_call": "true"}),
+		entry(time.Second, map[string]string{"req_id": "req_b", "latency_ms": "9000", "status": "503", "tool_call": "true"}),
+		entry(2*time.Second, map[string]string{"req_id": "req_b", "latency_ms": "1000", "error": "gone", "tool_call": "true"}),
+		entry(3*time.Second, map[string]string{"ctx.req_id": "req_c", "latency_ms": "NaN", "tool_call": "get_weather"}),
 		entry(3*time.Second, map[string]string{"_msg": "of no request"}),
 	}
 	for name, test := range tests {
