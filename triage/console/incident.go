@@ -233,8 +233,10 @@ func impact(inc triage.Incident) string {
 func (h *Handler) links(inc triage.Incident, runbook string) []triage.Link {
 	var links []triage.Link
 	for _, l := range []triage.Link{
-		{Title: "Runbook", URL: inc.Annotations["runbook_url"]}, {Title: "Runbook", URL: runbook},
-		{Title: "Dashboard", URL: inc.Annotations["dashboard_url"]}, {Title: "Prometheus", URL: inc.GeneratorURL},
+		{Title: "Runbook", URL: inc.Annotations["runbook_url"]},
+		{Title: "Runbook", URL: runbook},
+		{Title: "Dashboard", URL: inc.Annotations["dashboard_url"]},
+		{Title: "Prometheus", URL: inc.GeneratorURL},
 	} {
 		u, err := url.Parse(l.URL)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || slices.ContainsFunc(links, func(o triage.Link) bool { return o.Title == l.Title }) {

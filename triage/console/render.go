@@ -47,18 +47,18 @@ func clock(t time.Time) string { return t.UTC().Format("15:04:05") }
 func sign(s triage.StepState) string {
 	switch s {
 	case triage.StepNormal:
-		return "✅"
+		return "✓"
 	case triage.StepAbnormal:
-		return "🔺"
+		return "▲"
 	case triage.StepUnknown:
-		return "❔"
+		return "?"
 	case triage.StepSkipped:
-		return "➖"
+		return "–"
 	case triage.StepRunning:
-		return "⏳"
+		return "…"
 	case triage.StepWaiting:
 	}
-	return "▫️"
+	return "·"
 }
 
 // short is the beginning of a hash.

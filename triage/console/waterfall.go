@@ -8,7 +8,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"strconv"
 	"time"
 
 	"triagebot/triage/tracelog"
@@ -30,8 +29,8 @@ type waterfall struct {
 // bar is one record. Its places are in thousandths of the whole.
 type bar struct {
 	Offset, Took, Source, What, Error string
-	Status                            string
 	X, W                              int
+	Failed                            bool
 	Context                           bool // an event of a worker, not of the request
 }
 
@@ -41,8 +40,8 @@ type traced struct {
 	Time    time.Time `json:"time"`
 	TookMS  float64   `json:"took_ms"`
 	What    string    `json:"what"`
-	Status  int       `json:"status"`
 	Error   string    `json:"error"`
+	Failed  bool      `json:"failed"`
 	Context bool      `json:"context"`
 }
 
@@ -97,16 +96,13 @@ func drawWaterfall(records []traced) *waterfall {
 		took := r.took()
 		b := bar{
 			Offset: "+" + tracelog.InWords(r.Time.Add(-took).Sub(began)), Source: tracelog.Harmless(r.Source),
-			What: tracelog.Harmless(r.What), Error: tracelog.Harmless(r.Error), Context: r.Context,
+			What: tracelog.Harmless(r.What), Error: tracelog.Harmless(r.Error), Failed: r.Failed, Context: r.Context,
 			X: at(r.Time.Add(-took)),
 		}
 		b.W = max(at(r.Time)-b.X, 4)
 		b.X = min(b.X, 1000-b.W)
 		if took > 0 {
 			b.Took = tracelog.InWords(took)
-		}
-		if r.Status != 0 {
-			b.Status = strconv.Itoa(r.Status)
 		}
 		w.Bars = append(w.Bars, b)
 	}
