@@ -24,6 +24,7 @@ import (
 
 	"triagebot/cmd/config"
 	"triagebot/triage"
+	"triagebot/triage/console"
 	"triagebot/triage/evidence"
 	"triagebot/triage/incident"
 	"triagebot/triage/playbook"
@@ -198,9 +199,7 @@ func (a *app) redact(text string) string {
 // incidentLinks are an incident's own pages. The link ends a fixed time after
 // the opening, so that it is the same in every edit of the parent message.
 func (a *app) incidentLinks(inc triage.Incident) []triage.Link {
-	signer := *a.signer
-	signer.Now = func() time.Time { return inc.OpenedAt }
-	return []triage.Link{{Title: "Evidence", URL: signer.URL(inc.ID, "")}}
+	return []triage.Link{{Title: "Incident page", URL: console.IncidentURL(a.signer, inc.ID, inc.OpenedAt.Add(a.signer.TTL))}}
 }
 
 func (a *app) listen(ctx context.Context) (err error) {

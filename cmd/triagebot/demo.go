@@ -23,6 +23,7 @@ import (
 	"triagebot/notifiers/slack/slacklocal"
 	"triagebot/playbooks"
 	"triagebot/triage"
+	"triagebot/triage/console"
 	"triagebot/triage/evidence"
 	"triagebot/triage/receive"
 )
@@ -191,6 +192,7 @@ func (d *demoShow) wait() error {
 func (d *demoShow) show(ctx context.Context) error {
 	d.say("triagebot     %s", d.app.url())
 	d.say("channel       %s/c/%s", d.app.local.url(), demoChannel)
+	d.say("incidents     %s", console.ListURL(d.app.signer, time.Now().Add(d.app.signer.TTL)))
 	d.say("app           %s  (faults: curl -X POST %s/faults/NAME, -X DELETE to end one: %s)", d.lab.AppURL(), d.lab.AppURL(), strings.Join(demo.Faults(), ", "))
 	d.say("prometheus    %s", d.lab.PrometheusURL())
 	d.say("folder        %s", d.dir)

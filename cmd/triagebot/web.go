@@ -9,13 +9,16 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/gorilla/mux"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/exporter-toolkit/web"
+	"go.yaml.in/yaml/v3"
 
+	"triagebot/triage/console"
 	"triagebot/triage/evidence"
 	"triagebot/triage/receive"
 )
@@ -36,15 +39,28 @@ func (a *app) routes() (http.Handler, error) {
 		BodyTimeout: time.Duration(a.cfg.Server.ReadTimeout),
 		Log:         a.log, Registerer: a.registry,
 	}).Register(r)
-	files, err := evidence.NewHandler(evidence.HandlerOptions{
-		Store: a.bundles, Signer: a.signer, Log: a.log,
-		// Without credentials to show, only a signed link opens evidence.
-		Authorized: func(r *http.Request) bool { return auth().Required() && auth().Shown(r) },
-	})
+	// Without credentials to show, only a signed link opens evidence.
+	authorized := func(r *http.Request) bool {
+		return auth().Required() && auth().Shown(r) || asksWhoComes(a.cfg.Server.WebConfigFile)
+	}
+	files, err := evidence.NewHandler(evidence.HandlerOptions{Store: a.bundles, Signer: a.signer, Log: a.log, Authorized: authorized})
 	if err != nil {
 		return nil, err
 	}
 	files.Register(r)
+	console.New(console.Options{
+		Store: a.db, Bundles: a.bundles, Signer: a.signer, Authorized: authorized, Redact: a.redact, Log: a.log,
+		Challenge: func() string {
+			if auth().Username == "" {
+				return "" // browsers know no bearer tokens
+			}
+			return `Basic realm="triagebot", charset="UTF-8"`
+		},
+		About: func(name string) (title, owner, runbook string) {
+			about := a.aboutPlaybook(name)
+			return about.Title, about.Owner, about.Runbook
+		},
+	}).Register(r)
 	r.Handle("/metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry})).Methods(http.MethodGet)
 	r.HandleFunc("/-/healthy", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "triagebot is healthy.") }).Methods(http.MethodGet, http.MethodHead)
 	r.HandleFunc("/-/ready", a.serveReady).Methods(http.MethodGet, http.MethodHead)
@@ -69,14 +85,37 @@ func (a *app) serveFront(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintf(w, `triagebot
 
   POST %-16s Alertmanager's webhook
+  GET  %-16s the incidents
   GET  %-16s self-metrics
   GET  %-16s is the process alive
   GET  %-16s can it take notifications
   POST %-16s read the configuration again
-`, receive.Path, "/metrics", "/-/healthy", "/-/ready", "/-/reload")
+`, receive.Path, "/incidents", "/metrics", "/-/healthy", "/-/ready", "/-/reload")
 	if a.local != nil {
 		fmt.Fprintf(w, "\nNo Slack token is configured; the local channel is at %s\n", a.local.url())
 	}
+}
+
+// asksWhoComes says whether the web configuration lets in only those who show
+// a password or a certificate. The file is read each time, as the server does.
+func asksWhoComes(webConfigFile string) bool {
+	if webConfigFile == "" {
+		return false
+	}
+	data, err := os.ReadFile(webConfigFile)
+	if err != nil {
+		return false
+	}
+	var c struct {
+		Users map[string]string `yaml:"basic_auth_users"`
+		TLS   struct {
+			ClientAuth string `yaml:"client_auth_type"`
+		} `yaml:"tls_server_config"`
+	}
+	if err := yaml.Unmarshal(data, &c); err != nil {
+		return false
+	}
+	return len(c.Users) > 0 || c.TLS.ClientAuth == "RequireAndVerifyClientCert"
 }
 
 // serveHTTP serves until ctx ends, then lets the requests under way end.

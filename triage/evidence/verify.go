@@ -114,6 +114,20 @@ func verify(ctx context.Context, where, head string) (r Report, err error) {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
+	return verifyFiles(ctx, b, bundleName(where), head)
+}
+
+// Verify is Verify of an incident's bundle in the store.
+func (s *Store) Verify(ctx context.Context, incidentID int64, head string) (Report, error) {
+	folder := Folder(incidentID)
+	r, err := verifyFiles(ctx, &storedBundle{s, incidentID}, folder, head)
+	if err != nil {
+		return Report{Bundle: folder}, fmt.Errorf("verify %s: %w", folder, err)
+	}
+	return r, nil
+}
+
+func verifyFiles(ctx context.Context, b bundleReader, name, head string) (r Report, err error) {
 	names, err := b.list(ctx)
 	if err != nil {
 		return r, err
@@ -121,7 +135,7 @@ func verify(ctx context.Context, where, head string) (r Report, err error) {
 	if len(names) == 0 {
 		return r, errors.New("there is no file in it; give a bundle's own folder, such as incident-000042")
 	}
-	v := &verifier{bundle: b, report: Report{Bundle: bundleName(where), HeadChecked: head != ""}, listed: make(map[string]bool)}
+	v := &verifier{bundle: b, report: Report{Bundle: name, HeadChecked: head != ""}, listed: make(map[string]bool)}
 	m, err := v.manifest(ctx)
 	if err != nil {
 		return r, err
