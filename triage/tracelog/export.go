@@ -8,6 +8,11 @@ func (s *Source) Read(line []byte, id string) (r Record, torn, ok bool) {
 	return s.read(line, id)
 }
 
+// ReadAny makes a record of a line, whatever it is about. The record keeps the
+// line. What has no time of its own has none; isText says that it is no JSON
+// object and has no fields.
+func (s *Source) ReadAny(line []byte) (r Record, isText bool) { return s.readAny(line) }
+
 // ParseObject reads a line as one JSON object, its numbers as json.Number.
 func ParseObject(line []byte) (map[string]any, error) { return parseObject(line) }
 
