@@ -31,6 +31,7 @@ func traceLogs(cfg *config.Traces, x *index.Index, pace lookupPace) *tracelog.Fi
 	for _, l := range cfg.Logs {
 		opts.Sources = append(opts.Sources, tracelog.Source{
 			Name: l.Name, Files: l.Files, Keys: l.Keys, Links: l.Links, Roles: l.Fields, MaxLine: int(l.MaxLine),
+			Format: l.Format, TimeLayout: l.TimeLayout,
 		})
 	}
 	return tracelog.NewFiles(opts)
