@@ -1,6 +1,9 @@
-// What package backend needs of this one to read records as files are read.
+// What other packages need of this one to read records as files are read, and to
+// show them.
 
 package tracelog
+
+import "io"
 
 // Read makes a record of a line. ok is false when the line is not of the id;
 // torn says that it is no JSON object. The record keeps the line.
@@ -22,3 +25,11 @@ func Field(fields map[string]any, name string) (any, bool) { return field(fields
 
 // Text is a string or a number as text; "" for anything else.
 func Text(v any) string { return text(v) }
+
+// Failure is why what the record reports failed, "" where it does not say that
+// it did.
+func (r *Record) Failure() string { return r.failure() }
+
+// WriteJSONLine writes a value as one line of JSON in which nothing is left that
+// a terminal or an editor would obey.
+func WriteJSONLine(w io.Writer, v any) error { return writeJSON(w, v, "") }

@@ -84,7 +84,7 @@ func writeJSON(w io.Writer, v any, indent string) error {
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", indent)
 	if err := enc.Encode(v); err != nil {
-		return fmt.Errorf("write the trace as JSON: %w", err)
+		return fmt.Errorf("encode as JSON: %w", err)
 	}
 	_, err := w.Write(escaped(b.Bytes()))
 	return err
