@@ -130,7 +130,7 @@ func (g *gathered) take(r *tracelog.Record) bool {
 		if g.firstBefore.IsZero() || r.Time.Before(g.firstBefore) {
 			g.firstBefore = r.Time
 		}
-		g.eventBefore = g.eventBefore || g.around.expr == nil && g.around.isEvent(r)
+		g.eventBefore = g.eventBefore || g.around.isEvent(r)
 		if t, _ := g.text(r); t != nil {
 			t.baseline++
 		}
@@ -152,7 +152,7 @@ func (g *gathered) take(r *tracelog.Record) bool {
 	t.same = t.same && t.example == says
 	t.merge(&tally{lines: 1, events: covering})
 	switch e := &g.seen.events[near]; {
-	case g.around.expr == nil && g.around.isEvent(r):
+	case g.around.isEvent(r):
 		t.own++
 	case r.Time.After(e.at), r.Time.Equal(e.at) && r.File == e.file && r.Offset > e.offset: // as the event's stack trace
 		t.after++
@@ -238,7 +238,7 @@ func (g *gathered) said(r *tracelog.Record) (kind, says string, bare bool) {
 		add(g.fieldsSaid(r))
 	}
 	says = strings.Join(parts, ": ")
-	if event != "" && !(g.around.expr == nil && g.around.isEvent(r)) {
+	if event != "" && !g.around.isEvent(r) {
 		says = event + ": " + says
 	}
 	return level + " " + event, shortened(says), false

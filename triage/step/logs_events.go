@@ -109,7 +109,7 @@ func (a *logsAction) eventsOfLog(ctx context.Context, to time.Time, seen *seenEv
 	return nil
 }
 
-// isEvent says whether a line is an event.
+// isEvent says whether a line is an event; none is one of Prometheus.
 func (e *eventChoice) isEvent(r *tracelog.Record) bool {
 	if e.field != "" {
 		v, _ := tracelog.Field(r.Fields, e.field)

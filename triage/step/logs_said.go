@@ -133,11 +133,14 @@ func (g *gathered) headline(at time.Time) string {
 	case top.class() == 2 && g.history() > 0:
 		said = append(said, "Nothing around "+them(g.seen.count)+" is new or rare; most often "+g.sentence(top))
 	default:
-		sentence := g.sentence(top)
-		said = append(said, strings.ToUpper(sentence[:1])+sentence[1:])
+		said = append(said, capital(g.sentence(top)))
 	}
 	more := g.fresh()
 	if top.fresh {
+		more--
+	}
+	if led := g.ledTo(top); led != nil {
+		said = append(said, capital(g.sentence(led)))
 		more--
 	}
 	switch {
@@ -151,6 +154,19 @@ func (g *gathered) headline(at time.Time) string {
 	}
 	return strings.Join(said, " ")
 }
+
+// ledTo is the first of the new shapes that stand before events, where top is
+// what the events themselves say; nil without one.
+func (g *gathered) ledTo(top *logShape) *logShape {
+	for _, s := range g.shapes {
+		if top.own > 0 && s.fresh && s.place() == 0 {
+			return s
+		}
+	}
+	return nil
+}
+
+func capital(sentence string) string { return strings.ToUpper(sentence[:1]) + sentence[1:] }
 
 func (g *gathered) calledIn() string {
 	if g.around.expr != nil {
@@ -311,7 +327,8 @@ func (g *gathered) writeText(w io.Writer, at time.Time) error {
 		if g.history() > 0 {
 			seen = g.usual(s, g.history())
 		}
-		line("   %s; %d before, %d themselves events, %d after; %s", g.noted(s), s.before, s.own, s.after, seen)
+		line("   %s around %s: %d before, %d themselves events, %d after; %s",
+			counted(s.lines, "line"), counted(s.events.len(), "event"), s.before, s.own, s.after, seen)
 	}
 	if n := len(g.shapes) - maxShapesShown; n > 0 {
 		line("")

@@ -93,7 +93,7 @@ func read(t *testing.T, d Deps, kind string) (string, *playbook.Outcome) {
 func TestWhatTheLogSaysAroundExits(t *testing.T) {
 	home := new(engineLog).quiet().crashes(5).home(t)
 	got, out := read(t, withTraces(home), aroundExits)
-	want := `abnormal: 5 worker_exited events between 03:55:00 and 03:57:00 UTC (w1 2, w2 2, w3 1). All 5 of them say: “exit code 137” (there was none in the 15m before the first). 2 more shapes of lines are new.
+	want := `abnormal: 5 worker_exited events between 03:55:00 and 03:57:00 UTC (w1 2, w2 2, w3 1). All 5 of them say: “exit code 137” (there was none in the 15m before the first). Before 4 of 5 of them: “transport: engine transport closed after <num> ms” (new: not seen in the 15m before the first). 1 more shape of lines is new.
   exit code 137 | 5 lines around 5 events
   worker_started: pid <num> | new, 5 lines around 5 events
   transport: engine transport closed after <num> ms | new, 4 lines around 4 events
@@ -121,25 +121,39 @@ func TestWhereTheReasonStandsBeforeTheEvent(t *testing.T) {
 		name, kind, want string
 		log              *engineLog
 	}{
-		{"a bare event", aroundExits, "2 worker_exited events between 04:03:20 and 04:04:10 UTC (w1 2). Before both of them: “exit code 137: engine transport closed” (new: not seen in the 15m before the first).",
+		{
+			"a bare event", aroundExits, "2 worker_exited events between 04:03:20 and 04:04:10 UTC (w1 2). Before both of them: “exit code 137: engine transport closed” (new: not seen in the 15m before the first).",
 			new(engineLog).quiet().
 				add(101, `"msg":"exit code 137: engine transport closed"`).add(100, `"event":"worker_exited","worker":"w1"`).
-				add(51, `"msg":"exit code 137: engine transport closed"`).add(50, `"event":"worker_exited","worker":"w1"`)},
-		{"an event that happened before, in another way", aroundExits, "1 worker_exited event at 04:03:20 UTC (w1). It says: “exit code 137” (new: not seen in the 15m before the first).",
+				add(51, `"msg":"exit code 137: engine transport closed"`).add(50, `"event":"worker_exited","worker":"w1"`),
+		},
+		{
+			"an event that happened before, in another way", aroundExits, "1 worker_exited event at 04:03:20 UTC (w1). It says: “exit code 137” (new: not seen in the 15m before the first).",
 			new(engineLog).quiet().add(950, `"event":"worker_exited","worker":"w1","detail":"exit code 0"`).
-				add(100, `"event":"worker_exited","worker":"w1","detail":"exit code 137"`)},
-		{"nothing but what is usual", aroundExits, "1 worker_exited event at 04:03:20 UTC (w1). Nothing around it is new or rare; most often before it: “engine_slow: turn took 7 ms” (seen 5× in the 15m before the first).",
-			new(engineLog).quiet().add(101, `"level":"info","worker":"w1","event":"engine_slow","detail":"turn took 7 ms"`).add(100, `"event":"worker_exited","worker":"w1"`)},
-		{"a rare line", "logs: {source: engine, around: {field: event, is: [worker_exited]}, rare: 5}\nabnormal: events > 9", "1 worker_exited event at 04:03:20 UTC (w1). Before it: “engine_slow: turn took 7 ms” (rare: seen 5× in the 15m before the first).",
-			new(engineLog).quiet().add(101, `"level":"info","worker":"w1","event":"engine_slow","detail":"turn took 7 ms"`).add(100, `"event":"worker_exited","worker":"w1"`)},
-		{"nothing else at all", aroundExits, "1 worker_exited event at 04:03:20 UTC. engine has no other lines around it.",
-			new(engineLog).quiet().add(100, `"event":"worker_exited"`)},
+				add(100, `"event":"worker_exited","worker":"w1","detail":"exit code 137"`),
+		},
+		{
+			"nothing but what is usual", aroundExits, "1 worker_exited event at 04:03:20 UTC (w1). Nothing around it is new or rare; most often before it: “engine_slow: turn took 7 ms” (seen 5× in the 15m before the first).",
+			new(engineLog).quiet().add(101, `"level":"info","worker":"w1","event":"engine_slow","detail":"turn took 7 ms"`).add(100, `"event":"worker_exited","worker":"w1"`),
+		},
+		{
+			"a rare line", "logs: {source: engine, around: {field: event, is: [worker_exited]}, rare: 5}\nabnormal: events > 9", "1 worker_exited event at 04:03:20 UTC (w1). Before it: “engine_slow: turn took 7 ms” (rare: seen 5× in the 15m before the first).",
+			new(engineLog).quiet().add(101, `"level":"info","worker":"w1","event":"engine_slow","detail":"turn took 7 ms"`).add(100, `"event":"worker_exited","worker":"w1"`),
+		},
+		{
+			"nothing else at all", aroundExits, "1 worker_exited event at 04:03:20 UTC. engine has no other lines around it.",
+			new(engineLog).quiet().add(100, `"event":"worker_exited"`),
+		},
 		{"none", aroundExits, "No worker_exited event in engine in the 15m before 04:05:00 UTC.", new(engineLog).quiet().add(100, `"event":"worker_started"`)},
 		{"none of the log's recent past", aroundExits, "No worker_exited event in engine in the 15m before 04:05:00 UTC.", new(engineLog).quiet()},
-		{"a log that begins with the trouble", strings.Replace(aroundExits, "new_shapes", "events", 1), "1 worker_exited event at 04:03:20 UTC. Before it: “boom”. What is new cannot be told: engine does not reach back over the 15m before the first event.",
-			new(engineLog).add(200, `"msg":"hello"`).add(101, `"msg":"boom"`).add(100, `"event":"worker_exited"`)},
-		{"lines with a word", "logs: {source: engine, around: {contains: [panic]}}\nabnormal: events > 9", "1 line with “panic” at 04:03:20 UTC. It says: “panic: nil map” (there was none in the 15m before the first). 1 more shape of lines is new.",
-			new(engineLog).quiet().add(100, `"msg":"panic: nil map"`).add(99, `"msg":"restart"`)},
+		{
+			"a log that begins with the trouble", strings.Replace(aroundExits, "new_shapes", "events", 1), "1 worker_exited event at 04:03:20 UTC. Before it: “boom”. What is new cannot be told: engine does not reach back over the 15m before the first event.",
+			new(engineLog).add(200, `"msg":"hello"`).add(101, `"msg":"boom"`).add(100, `"event":"worker_exited"`),
+		},
+		{
+			"lines with a word", "logs: {source: engine, around: {contains: [panic]}}\nabnormal: events > 9", "1 line with “panic” at 04:03:20 UTC. It says: “panic: nil map” (there was none in the 15m before the first). 1 more shape of lines is new.",
+			new(engineLog).quiet().add(100, `"msg":"panic: nil map"`).add(99, `"msg":"restart"`),
+		},
 		{"an empty log", aroundExits, "No worker_exited event in engine in the 15m before 04:05:00 UTC. Not complete: engine has no lines at all up to then, so that no events may only mean that nothing is written to it.", new(engineLog)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

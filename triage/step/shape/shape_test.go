@@ -82,7 +82,9 @@ func TestEachLineIsInOneShape(t *testing.T) {
 }
 
 // word is a word without digits.
-func word(i int) string { return strings.Map(func(r rune) rune { return r - '0' + 'a' }, fmt.Sprint(i)) }
+func word(i int) string {
+	return strings.Map(func(r rune) rune { return r - '0' + 'a' }, fmt.Sprint(i))
+}
 
 // FuzzMask holds that a mask is bounded, valid and on one line, that masking
 // again changes nothing, and that grouping takes whatever it gives.
