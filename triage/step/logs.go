@@ -170,7 +170,7 @@ func (a *logsAction) Vars() map[string]*cel.Type {
 		"top":        cel.StringType,
 		"top_count":  cel.IntType,
 		"top_events": cel.IntType,
-		"by_count":   cel.MapType(cel.StringType, cel.IntType),
+		"by_count":   cel.MapType(cel.StringType, cel.DoubleType),
 	}
 }
 

@@ -98,7 +98,7 @@ func (g *gathered) missing() (why, next string) {
 func (g *gathered) vars() map[string]any {
 	byCount := map[string]any{}
 	for name, n := range g.seen.byCount {
-		byCount[safeText(name)] = int64(n)
+		byCount[safeText(name)] = float64(n) // as it comes back from the stored finding
 	}
 	vars := map[string]any{
 		"events": int64(g.seen.count), "lines": int64(g.count), "shapes": int64(len(g.shapes)),
