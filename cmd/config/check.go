@@ -156,6 +156,7 @@ func (k *checker) check(c *Config) {
 	k.slack(&c.Slack)
 	k.webhooks(c.Webhooks)
 	k.traces(&c.Traces)
+	k.grafana(&c.Grafana)
 	k.routes(c)
 }
 

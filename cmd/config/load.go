@@ -134,6 +134,7 @@ func (k *checker) fillIn(c *Config) {
 		}
 	}
 	k.fillInTraces(&c.Traces)
+	fillInGrafana(&c.Grafana)
 	trimURL(&c.Server.ExternalURL)
 	if c.Server.ExternalURL == "" {
 		c.Server.ExternalURL = localURL(c.Server.Listen)

@@ -71,10 +71,10 @@ traces:
 	want := []tracelog.Source{
 		{
 			Name: "access", Files: []string{"/etc/triagebot/logs/access.ndjson*", "/var/log/access.ndjson"}, Keys: []string{"id", "ctx.id"}, Links: []string{"retry_of"},
-			Roles: tracelog.Roles{Time: "at", Status: "code", Event: "op"}, MaxLine: 64 << 10,
+			Roles: tracelog.Roles{Time: "at", Status: "code", Event: "op"}, Format: tracelog.FormatNDJSON, MaxLine: 64 << 10,
 		},
-		{Name: "usage", Files: []string{"/etc/triagebot/usage.ndjson"}, Keys: []string{"req_id"}, Roles: tracelog.Roles{Time: "ts"}, MaxLine: tracelog.DefaultMaxLine},
-		{Name: "engine", Files: []string{"/etc/triagebot/engine.ndjson"}, Keys: []string{}, Roles: tracelog.Roles{Time: "ts"}, MaxLine: tracelog.DefaultMaxLine},
+		{Name: "usage", Files: []string{"/etc/triagebot/usage.ndjson"}, Keys: []string{"req_id"}, Roles: tracelog.Roles{Time: "ts"}, Format: tracelog.FormatNDJSON, MaxLine: tracelog.DefaultMaxLine},
+		{Name: "engine", Files: []string{"/etc/triagebot/engine.ndjson"}, Keys: []string{}, Roles: tracelog.Roles{Time: "ts"}, Format: tracelog.FormatNDJSON, MaxLine: tracelog.DefaultMaxLine},
 	}
 	if diff := cmp.Diff(want, c.Traces.Sources()); diff != "" {
 		t.Error(diff)

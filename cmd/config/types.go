@@ -30,6 +30,7 @@ type Config struct {
 	Slack         Slack                 `yaml:"slack"`
 	Webhooks      []Webhook             `yaml:"webhooks"`
 	Traces        Traces                `yaml:"traces"`
+	Grafana       Grafana               `yaml:"grafana"`
 	Routes        []Route               `yaml:"routes"` // the first that matches wins; the last matches all
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"triagebot/cmd/config"
 	"triagebot/triage"
+	"triagebot/triage/grafana"
 	"triagebot/triage/incident"
 	"triagebot/triage/playbook"
 	"triagebot/triage/promapi"
@@ -116,7 +117,23 @@ func (a *app) stepDeps(cfg *config.Config) (step.Deps, error) {
 		deps.Services[name] = step.Service{URL: s.URL, Client: client}
 	}
 	deps.HTTP = &http.Client{}
+	if cfg.Grafana.URL != "" {
+		client, err := grafanaClient(&cfg.Grafana)
+		if err != nil {
+			problems = append(problems, err)
+		} else {
+			deps.Annotations = client
+		}
+	}
 	return deps, errors.Join(problems...)
+}
+
+func grafanaClient(cfg *config.Grafana) (*grafana.Client, error) {
+	client, err := promconfig.NewClientFromConfig(*cfg.HTTPConfig, "grafana")
+	if err != nil {
+		return nil, fmt.Errorf("grafana: %w", err)
+	}
+	return grafana.New(grafana.Options{URL: cfg.URL, HTTP: client, Timeout: time.Duration(cfg.Timeout)})
 }
 
 // reload reads the configuration file again. A bad one changes nothing.

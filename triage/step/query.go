@@ -220,10 +220,13 @@ var nextSteps = map[promapi.Reason]string{
 	promapi.ReasonTooLarge:    "Aggregate the query, or narrow its matchers or range.",
 }
 
-func (a *queryAction) stepError(err error) error {
+func (a *queryAction) stepError(err error) error { return unanswered(a.name, err) }
+
+// unanswered is the error of a query that the named datasource did not answer.
+func unanswered(name string, err error) error {
 	var failure *promapi.Error
 	if !errors.As(err, &failure) {
-		return fmt.Errorf("%s: %w", promapi.Display(a.name), err)
+		return fmt.Errorf("%s: %w", promapi.Display(name), err)
 	}
 	return &playbook.StepError{Err: err, NextStep: nextSteps[failure.Reason], Transient: failure.Transient}
 }

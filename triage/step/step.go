@@ -24,6 +24,8 @@ type Deps struct {
 	// Traces are where requests are looked up; none at all is allowed, and then a
 	// step that needs them says so when it runs.
 	Traces []tracelog.Home
+	// Annotations are Grafana's; nil where none is configured.
+	Annotations Annotations
 	// HTTP asks whatever belongs to no service; nil means http.DefaultClient.
 	HTTP *http.Client
 	// Now is the clock; nil means time.Now.
@@ -63,5 +65,7 @@ func Kinds(d Deps) []playbook.Kind {
 		&query{d},
 		&capture{d},
 		&trace{d},
+		&logsKind{d},
+		&changes{d},
 	}
 }

@@ -87,13 +87,17 @@ func (r *Record) object() json.RawMessage {
 	return data
 }
 
+// WriteJSONLine writes a value as one line of JSON in which nothing is left that
+// a terminal or an editor would obey.
+func WriteJSONLine(w io.Writer, v any) error { return writeJSON(w, v, "") }
+
 func writeJSON(w io.Writer, v any, indent string) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", indent)
 	if err := enc.Encode(v); err != nil {
-		return fmt.Errorf("write the trace as JSON: %w", err)
+		return fmt.Errorf("encode as JSON: %w", err)
 	}
 	_, err := w.Write(escaped(b.Bytes()))
 	return err

@@ -14,6 +14,12 @@ type Source struct {
 	// that this one is part of. An id is found under them as well.
 	Links []string
 	Roles Roles
+	// Format is how the lines are written; "" means FormatNDJSON. Those of
+	// FormatPlain have no fields, and so no keys, links or roles.
+	Format Format
+	// TimeLayout is how a plain line's time is written, as package time has it;
+	// "" means one of the usual ways.
+	TimeLayout string
 	// MaxLine is the longest line that is read, in bytes; 0 means DefaultMaxLine.
 	MaxLine int
 }

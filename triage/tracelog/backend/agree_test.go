@@ -18,10 +18,10 @@ import (
 	"triagebot/triage/tracelog/index"
 )
 
-// reading is what a value says, whoever reads it: as a duration in
+// meaning is what a value says, whoever reads it: as a duration in
 // milliseconds, as a status, and as an error; a tool call is what says
 // something.
-type reading struct {
+type meaning struct {
 	Timed  bool // it is a duration
 	Took   time.Duration
 	Status int
@@ -30,19 +30,19 @@ type reading struct {
 }
 
 // nothing is what values say that are there to say nothing.
-var nothing = reading{}
+var nothing = meaning{}
 
 func ms(n float64) time.Duration { return time.Duration(n * float64(time.Millisecond)) }
 
 // saidAs is a value that says something which is no number.
-func saidAs(text string) reading { return reading{Error: text, Tool: true} }
+func saidAs(text string) meaning { return meaning{Error: text, Tool: true} }
 
 // TestAllReadersOfAValueAgree reads values as logs have them with all who read
 // them: the facts of a lookup and a pick, from files with and without an index,
 // from backends that keep the line, and from one that keeps all as text.
 func TestAllReadersOfAValueAgree(t *testing.T) {
-	zero := reading{Timed: true}
-	for value, want := range map[string]reading{
+	zero := meaning{Timed: true}
+	for value, want := range map[string]meaning{
 		`null`: nothing, `"null"`: nothing, `false`: nothing, `"false"`: nothing, `""`: nothing,
 		`{}`: nothing, `"{}"`: nothing, `[]`: nothing, `"[]"`: nothing,
 		`0`: zero, `"0"`: zero, `0.0`: zero, `"0.0"`: zero, `-0`: zero, `"-0"`: zero, `0e9`: zero, `"+0"`: zero, `"0x0p0"`: zero,
@@ -159,7 +159,7 @@ func filesOf(t *testing.T, line string) (scanned, indexed tracelog.Home) {
 
 // read is what the homes say of the value, once by the facts of a lookup and
 // once by picks, which must be the same.
-func read(t *testing.T, homes holding) (r reading) {
+func read(t *testing.T, homes holding) (r meaning) {
 	t.Helper()
 	facts := func(role string) *tracelog.Facts {
 		trace := tracelog.Trace{ID: "req_1"}
@@ -237,12 +237,12 @@ func TestSpansAreReadAsLinesAre(t *testing.T) {
 				trace.Records = append(trace.Records, tracelog.Traced{Record: record, FoundBy: "req_1"})
 			}
 			facts := trace.Facts()
-			said := ""
+			meaning := ""
 			if len(facts.Errors) > 0 {
-				said = facts.Errors[0].Text
+				meaning = facts.Errors[0].Text
 			}
-			if facts.Status != want.Status || said != want.Error {
-				t.Errorf("the facts have %d, %q; want %d, %q", facts.Status, said, want.Status, want.Error)
+			if facts.Status != want.Status || meaning != want.Error {
+				t.Errorf("the facts have %d, %q; want %d, %q", facts.Status, meaning, want.Status, want.Error)
 			}
 		})
 	}
