@@ -63,5 +63,6 @@ func Kinds(d Deps) []playbook.Kind {
 		&query{d},
 		&capture{d},
 		&trace{d},
+		&policy{d},
 	}
 }
