@@ -98,7 +98,7 @@ traces:
     files: [/var/log/codex/access.ndjson*]
     links: [retry_of]
     fields: {duration: latency_ms, unit: ms, status: status, error: error, route: route, event: method, detail: detail, direction: direction,
-      worker: worker, seq: seq, tool_call: tool_call, retry_of: retry_of}
+      worker: worker, seq: seq, text: text, tool_call: tool_call, retry_of: retry_of}
   backends: [{name: tempo, type: tempo, url: "http://127.0.0.1:3200"}]
 routes: [{notifier: slack, channel: "#incidents"}]
 `))

@@ -64,5 +64,6 @@ func Kinds(d Deps) []playbook.Kind {
 		&capture{d},
 		&trace{d},
 		&policy{d},
+		&toolblocks{d},
 	}
 }

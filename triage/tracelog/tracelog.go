@@ -92,6 +92,7 @@ type Roles struct {
 	Way      string `yaml:"direction,omitempty"` // send or recv
 	Worker   string `yaml:"worker,omitempty"`    // who did it
 	Seq      string `yaml:"seq,omitempty"`       // a chunk's number in its stream
+	Text     string `yaml:"text,omitempty"`      // of a chunk
 	ToolCall string `yaml:"tool_call,omitempty"` // whether it was a tool call
 	Retry    string `yaml:"retry_of,omitempty"`  // the id of the request that this one repeats
 }
