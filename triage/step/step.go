@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"triagebot/triage"
 	"triagebot/triage/playbook"
 	"triagebot/triage/promapi"
 	"triagebot/triage/tracelog"
@@ -24,6 +25,8 @@ type Deps struct {
 	// Traces are where requests are looked up; none at all is allowed, and then a
 	// step that needs them says so when it runs.
 	Traces []tracelog.Home
+	// Escalation are the contacts of each name that a step may escalate to.
+	Escalation map[string][]triage.Contact
 	// HTTP asks whatever belongs to no service; nil means http.DefaultClient.
 	HTTP *http.Client
 	// Now is the clock; nil means time.Now.
@@ -65,5 +68,7 @@ func Kinds(d Deps) []playbook.Kind {
 		&trace{d},
 		&policy{d},
 		&toolblocks{d},
+		&escalate{d},
+		announce{},
 	}
 }
