@@ -5,12 +5,13 @@ import "time"
 // DeliveryKind is what kind of message a delivery owes.
 type DeliveryKind string
 
-// The kinds of delivery. A parent is posted once and then edited; the others
-// are posted once into its thread.
+// The kinds of delivery. A parent is posted once and then edited; a notice is
+// posted once, on its own; the others are posted once into the parent's thread.
 const (
 	DeliveryParent DeliveryKind = "parent"
 	DeliveryReply  DeliveryKind = "reply"
 	DeliveryFile   DeliveryKind = "file"
+	DeliveryNotice DeliveryKind = "notice"
 )
 
 // DeliveryState is where a delivery is.
@@ -27,6 +28,7 @@ const (
 // Priorities of deliveries; the lower goes first.
 const (
 	PriorityCriticalParent = 10
+	PriorityEscalation     = 15 // somebody is to be woken
 	PriorityAnswer         = 20 // answers to people
 	PriorityParent         = 30
 	PriorityState          = 40 // acked, resolved, reopened
@@ -95,6 +97,7 @@ type Post struct {
 	Conclusion *ConclusionPost `json:"conclusion,omitempty"`
 	Note       *NotePost       `json:"note,omitempty"`
 	File       *FilePost       `json:"file,omitempty"`
+	Escalation *EscalationPost `json:"escalation,omitempty"`
 }
 
 // ParentPost is the incident's one parent message.
@@ -142,11 +145,34 @@ type ConclusionPost struct {
 }
 
 // NotePost is one plain line in the thread: a reopening, the folded normal
-// steps, the end of a run.
+// steps, the end of a run, an announcement.
 type NotePost struct {
 	IncidentID int64  `json:"incident"`
 	Text       string `json:"text"`
 	Links      []Link `json:"links,omitempty"`
+	// Broadcast has the line seen outside of its thread too, where the notifier
+	// can do that.
+	Broadcast bool `json:"broadcast,omitempty"`
+}
+
+// EscalationPost tells those that an incident is escalated to. It stands on its
+// own, outside of the incident's thread.
+type EscalationPost struct {
+	IncidentID int64  `json:"incident"`
+	Alertname  string `json:"alertname"`
+	Severity   string `json:"severity,omitempty"`
+	To         string `json:"to"`
+	Reason     string `json:"reason"`
+	// Mention is from the configuration, in the notifier's own terms; nothing
+	// else in the message may ping anybody. "" for none.
+	Mention string `json:"mention,omitempty"`
+	Links   []Link `json:"links,omitempty"`
+}
+
+// Contact is one of those that an escalation goes to.
+type Contact struct {
+	Destination
+	Mention string // see EscalationPost
 }
 
 // FilePost is an artifact uploaded into the thread.

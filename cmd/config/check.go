@@ -157,6 +157,7 @@ func (k *checker) check(c *Config) {
 	k.webhooks(c.Webhooks)
 	k.traces(&c.Traces)
 	k.grafana(&c.Grafana)
+	k.escalation(c)
 	k.routes(c)
 }
 
@@ -260,12 +261,6 @@ func (k *checker) webhooks(webhooks []Webhook) {
 }
 
 func (k *checker) routes(c *Config) {
-	notifiers := []string{NotifierSlack}
-	for _, w := range c.Webhooks {
-		if w.Name != "" {
-			notifiers = append(notifiers, w.Name)
-		}
-	}
 	for i := range c.Routes {
 		r := &c.Routes[i]
 		path := fmt.Sprintf("routes[%d]", i)
@@ -279,18 +274,7 @@ func (k *checker) routes(c *Config) {
 			}
 			r.matchers = append(r.matchers, m...)
 		}
-		switch {
-		case r.Notifier == "":
-			k.addf(path+".notifier", "is missing; known are %s", strings.Join(notifiers, ", "))
-		case !slices.Contains(notifiers, r.Notifier):
-			k.addf(path+".notifier", "no notifier %q is configured%s", r.Notifier, strictyaml.Suggest(r.Notifier, notifiers))
-		case r.Notifier == NotifierSlack && r.Channel == "":
-			k.addf(path+".channel", "is missing; write a channel's name, such as '#incidents', or its id")
-		case r.Notifier == NotifierSlack:
-			k.channel(path+".channel", r.Channel)
-		case r.Channel != "":
-			k.addf(path+".channel", "webhooks have no channels; remove it")
-		}
+		k.destination(path, c, r.Notifier, r.Channel)
 		if r.Replies != "" {
 			k.oneOf(path+".replies", r.Replies, RepliesAll, RepliesAbnormal)
 		}

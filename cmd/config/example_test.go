@@ -57,7 +57,7 @@ func TestTheExampleHasEveryKey(t *testing.T) {
 		k.walk(top, func(path, _ string, _ *yaml.Node) {
 			path = index.ReplaceAllString(path, "")
 			// The names within maps are the user's.
-			for _, m := range []string{"datasources.longterm", "services.app"} {
+			for _, m := range []string{"datasources.longterm", "services.app", "escalation.oncall"} {
 				path = strings.Replace(path, m, m[:strings.IndexByte(m, '.')]+".NAME", 1)
 			}
 			inExample[path] = true
@@ -92,6 +92,7 @@ datasources: {longterm: {url: "http://127.0.0.1:9009/prometheus"}}
 services: {app: {url: "http://127.0.0.1:8080"}}
 alertmanagers: [{name: main, url: "http://127.0.0.1:9093"}]
 webhooks: [{name: ticketing, url: "http://127.0.0.1:8081/hooks/triagebot"}]
+escalation: {oncall: [{notifier: slack, channel: "#oncall", mention: "<!here>"}, {notifier: ticketing}]}
 traces:
   logs:
   - name: access

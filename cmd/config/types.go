@@ -31,7 +31,8 @@ type Config struct {
 	Webhooks      []Webhook             `yaml:"webhooks"`
 	Traces        Traces                `yaml:"traces"`
 	Grafana       Grafana               `yaml:"grafana"`
-	Routes        []Route               `yaml:"routes"` // the first that matches wins; the last matches all
+	Escalation    map[string][]Contact  `yaml:"escalation"` // by the names that playbooks escalate to
+	Routes        []Route               `yaml:"routes"`     // the first that matches wins; the last matches all
 }
 
 // Server is triagebot's own HTTP server.
@@ -191,6 +192,13 @@ type Route struct {
 	Replies  string   `yaml:"replies,omitempty"` // Incidents.Replies when ""
 
 	matchers matcher.Matchers
+}
+
+// Contact is one of those that a name stands for.
+type Contact struct {
+	Notifier string `yaml:"notifier"`          // NotifierSlack or a webhook's name
+	Channel  string `yaml:"channel,omitempty"` // Slack only
+	Mention  string `yaml:"mention,omitempty"` // Slack only: who is pinged, as Slack writes it
 }
 
 // NotifierSlack is the name of the Slack notifier in routes.

@@ -75,11 +75,18 @@ func (a *app) openChannels(context.Context) error {
 	return nil
 }
 
-// slackChannels are the channels that routes name, for the local channel to have.
+// slackChannels are the channels that routes and contacts name, for the local channel to have.
 func slackChannels(cfg *config.Config) (names []string) {
 	for _, r := range cfg.Routes {
 		if r.Notifier == config.NotifierSlack {
 			names = append(names, strings.TrimPrefix(r.Channel, "#"))
+		}
+	}
+	for _, contacts := range cfg.Escalation {
+		for _, c := range contacts {
+			if c.Notifier == config.NotifierSlack {
+				names = append(names, strings.TrimPrefix(c.Channel, "#"))
+			}
 		}
 	}
 	if f := cfg.Slack.FallbackChannel; f != "" {

@@ -63,6 +63,7 @@ func (a *app) load(cfg *config.Config) (*settings, error) {
 	for name, service := range deps.Services {
 		s.services[name] = service.URL
 	}
+	deps.Escalation = contacts(cfg)
 	kinds := step.Kinds(deps)
 	if s.playbooks, err = loadPlaybooks(cfg, kinds, a.log.Debugf); err != nil {
 		return nil, err
@@ -166,6 +167,13 @@ func (a *app) tryReload() error {
 			return fmt.Errorf("a route names the notifier %q, which is new: that needs a restart", r.Notifier)
 		}
 	}
+	for name, all := range cfg.Escalation {
+		for _, c := range all {
+			if a.notifiers[c.Notifier] == nil {
+				return fmt.Errorf("escalation.%s names the notifier %q, which is new: that needs a restart", name, c.Notifier)
+			}
+		}
+	}
 	for _, what := range needsRestart(a.cfg, cfg) {
 		a.log.Warnf("%s changed in the configuration; that takes effect at a restart", what)
 	}
@@ -195,6 +203,19 @@ func needsRestart(was, is *config.Config) (sections []string) {
 		}
 	}
 	return sections
+}
+
+// contacts are those that playbooks may escalate to.
+func contacts(cfg *config.Config) map[string][]triage.Contact {
+	byName := make(map[string][]triage.Contact, len(cfg.Escalation))
+	for name, all := range cfg.Escalation {
+		for _, c := range all {
+			byName[name] = append(byName[name], triage.Contact{
+				Destination: triage.Destination{Notifier: c.Notifier, Channel: c.Channel}, Mention: c.Mention,
+			})
+		}
+	}
+	return byName
 }
 
 func credentials(auth config.Auth) receive.Credentials {

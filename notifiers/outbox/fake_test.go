@@ -248,6 +248,15 @@ func (w *world) owe(incident int64, name string, post triage.Post, priority int)
 	})
 }
 
+// notice owes a message on its own, in another channel.
+func (w *world) notice(incident int64, name, channel string) {
+	w.t.Helper()
+	post := triage.Post{Escalation: &triage.EscalationPost{IncidentID: incident, To: name}}
+	w.tx(func(ctx context.Context, tx *store.Tx) error {
+		return tx.OweNotice(ctx, incident, chat(channel), keyOf(incident, name), post, triage.PriorityEscalation)
+	})
+}
+
 func keyOf(incident int64, name string) string { return fmt.Sprintf("incident/%d/%s", incident, name) }
 
 // work runs a worker until stop is called.

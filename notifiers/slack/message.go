@@ -22,6 +22,11 @@ type message struct {
 	// long is the whole message as plain text, for when Slack refuses blocks.
 	long   string
 	blocks []slack.Block
+	// mention is who is pinged, as Slack writes it, for when it refuses blocks;
+	// "" for nobody.
+	mention string
+	// broadcast has a reply seen in the channel too.
+	broadcast bool
 }
 
 // render makes the message of a post. That of a file says where the file is,
@@ -38,8 +43,10 @@ func render(p triage.Post) (message, error) {
 		return renderNote(p.Note), nil
 	case p.File != nil:
 		return renderFileLink(p.File), nil
+	case p.Escalation != nil:
+		return renderEscalation(p.Escalation), nil
 	}
-	return message{}, errors.New("the post has neither parent, finding, conclusion, note nor file")
+	return message{}, errors.New("the post has neither parent, finding, conclusion, note, file nor escalation")
 }
 
 // mayRepeat says in the message that one sent at the instant may stand beside it.

@@ -26,8 +26,9 @@ func renderNote(p *triage.NotePost) message {
 		long.addLinks(p.Links)
 	}
 	return message{
-		sentence: fmt.Sprintf("Incident %d: %s", p.IncidentID, line(said, maxHeadline)),
-		long:     long.String(),
-		blocks:   []slack.Block{richText(elements...)},
+		sentence:  fmt.Sprintf("Incident %d: %s", p.IncidentID, line(said, maxHeadline)),
+		long:      long.String(),
+		blocks:    []slack.Block{richText(elements...)},
+		broadcast: p.Broadcast,
 	}
 }

@@ -115,7 +115,9 @@ func messages() map[string]triage.Post {
 			Says: "too much is not known <!channel>", Unknown: []string{"Errors by reason"}, Open: []string{"the backend fails"},
 			Next: "find out what could not be told (each finding says how), then look again",
 		}}},
-		"note": {Note: &triage.NotePost{IncidentID: 7, Text: "Normal: backoff, queue, db.\nThe run is over.", Links: []triage.Link{{Title: "Bundle", URL: "https://triage.example/bundle/7"}}}},
+		"escalation":   {Escalation: escalationPost("<!subteam^S0123456>")},
+		"announcement": {Note: &triage.NotePost{IncidentID: 7, Text: "Restarts persist; maintenance is proposed.", Broadcast: true}},
+		"note":         {Note: &triage.NotePost{IncidentID: 7, Text: "Normal: backoff, queue, db.\nThe run is over.", Links: []triage.Link{{Title: "Bundle", URL: "https://triage.example/bundle/7"}}}},
 	}
 }
 
@@ -204,6 +206,9 @@ func hostilePosts(s string) map[string]triage.Post {
 		}}},
 		"skipped": {Finding: &triage.FindingPost{Finding: triage.Finding{StepID: s, Skipped: s}}},
 		"note":    {Note: &triage.NotePost{IncidentID: 7, Text: s, Links: links}},
+		"escalation": {Escalation: &triage.EscalationPost{
+			IncidentID: 7, Alertname: s, Severity: s, To: s, Reason: s, Mention: "x" + s, Links: links,
+		}},
 	}
 }
 

@@ -104,19 +104,22 @@ func join(a, b string) string {
 
 // postTo posts into one channel, as plain text where Slack refuses the layout.
 func (n *Notifier) postTo(ctx context.Context, channel string, d *triage.Delivery, m message) (triage.RemoteRef, string, *notifiers.Error) {
-	remote, err := n.postOnce(ctx, channel, d, m.full())
+	remote, err := n.postOnce(ctx, channel, d, m, m.full())
 	if err == nil || kindOf(code(err)) != badBlocks {
 		return remote, "", err
 	}
 	note := n.refusedLayout(d, err)
-	remote, err = n.postOnce(ctx, channel, d, m.textOnly())
+	remote, err = n.postOnce(ctx, channel, d, m, m.textOnly())
 	return remote, note, err
 }
 
-func (n *Notifier) postOnce(ctx context.Context, channel string, d *triage.Delivery, content []slack.MsgOption) (triage.RemoteRef, *notifiers.Error) {
+func (n *Notifier) postOnce(ctx context.Context, channel string, d *triage.Delivery, m message, content []slack.MsgOption) (triage.RemoteRef, *notifiers.Error) {
 	options := append(slices.Clip(content), tagged(d))
 	if d.Thread.ID != "" {
 		options = append(options, slack.MsgOptionTS(d.Thread.ID))
+		if m.broadcast {
+			options = append(options, slack.MsgOptionBroadcast())
+		}
 	}
 	id, ts, shown, err := n.client.PostMessageWithResponseContext(ctx, channel, options...)
 	if err == nil && ts == "" { // slack-go takes {"ok":false} without an error for success
@@ -187,14 +190,23 @@ func (m message) full() []slack.MsgOption {
 // textOnly is the message without blocks; an edit needs the empty list to
 // remove those of before.
 func (m message) textOnly() []slack.MsgOption {
-	return append(quiet(m.long), slack.MsgOptionBlocks())
+	if m.mention == "" {
+		return append(quiet(m.long), slack.MsgOptionBlocks())
+	}
+	// Slack reads the mention as markup; what follows is escaped and pings nobody.
+	text := m.mention + " " + escape(m.long, maxText-len(m.mention)-1)
+	return append(still(text), slack.MsgOptionBlocks())
 }
 
 // quiet is a text that pings nobody and unfurls nothing.
 func quiet(text string) []slack.MsgOption {
+	return append(still(escape(text, maxText)), slack.MsgOptionDisableMarkdown())
+}
+
+// still is an escaped text in which Slack finds no names and unfurls nothing.
+func still(escaped string) []slack.MsgOption {
 	return []slack.MsgOption{
-		slack.MsgOptionText(escape(text, maxText), false),
-		slack.MsgOptionDisableMarkdown(),
+		slack.MsgOptionText(escaped, false),
 		slack.MsgOptionParse(false),
 		slack.MsgOptionDisableLinkUnfurl(),
 		slack.MsgOptionDisableMediaUnfurl(),

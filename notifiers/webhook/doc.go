@@ -14,7 +14,8 @@
 // A message is identified by its nonce. Its first POST has revision 1 or more,
 // and an edit is another POST with the same nonce and a higher revision, whose
 // post replaces the former one; a lower revision that comes late is out of
-// date. Replies name the nonce of the parent message in thread.
+// date. Replies name the nonce of the parent message in thread; an escalation
+// stands on its own and names none.
 //
 // A POST whose end is not known (a timeout, a broken connection, a crash here)
 // is simply made again, for nothing can be looked up at a receiver. The same

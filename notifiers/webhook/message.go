@@ -18,13 +18,13 @@ const Version = "1"
 // Message is the JSON body of a POST.
 type Message struct {
 	Version  string `json:"version"`
-	Kind     string `json:"kind"`     // parent, finding, conclusion, note or file: which field of post is set
+	Kind     string `json:"kind"`     // parent, finding, conclusion, note, file or escalation: which field of post is set
 	Key      string `json:"key"`      // what it says, unique: incident/7/run/9/step/p95
 	Nonce    string `json:"nonce"`    // the message's identity
 	Revision int64  `json:"revision"` // grows with every edit
 	Incident int64  `json:"incident"`
 	Channel  string `json:"channel,omitempty"` // as routed, where routes name channels for this notifier
-	Thread   string `json:"thread,omitempty"`  // nonce of the incident's parent message; absent in that itself
+	Thread   string `json:"thread,omitempty"`  // nonce of the incident's parent message; absent in that itself and in an escalation
 	Post     any    `json:"post"`              // a triage.Post, with its text cut
 }
 
@@ -62,6 +62,8 @@ func encode(d *triage.Delivery) ([]byte, error) {
 		m.Kind = "note"
 	case post.File != nil:
 		m.Kind = "file"
+	case post.Escalation != nil:
+		m.Kind = "escalation"
 	default:
 		return nil, fmt.Errorf("%s says nothing", d.Key)
 	}

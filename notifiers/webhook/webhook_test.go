@@ -93,6 +93,13 @@ func TestTheBodyOfEachKind(t *testing.T) {
 			}}},
 		},
 		"note": note("Run finished: 1 of 4 abnormal"),
+		"escalation": {
+			Key: "incident/7/run/9/step/page/escalated/1", Nonce: "f7a8", IncidentID: 7, Kind: triage.DeliveryNotice, Version: 1,
+			Body: triage.Post{Escalation: &triage.EscalationPost{
+				IncidentID: 7, Alertname: "CodexLatencySLOBreach", Severity: "critical", To: "oncall", Reason: "worker backoff during a latency breach",
+				Links: []triage.Link{{Title: "Runbook", URL: "https://example.com/runbook"}},
+			}},
+		},
 		"file": {
 			Key: "incident/7/run/9/file/p95.png", Nonce: "e5f6", IncidentID: 7, Kind: triage.DeliveryFile, Version: 1,
 			Thread: triage.RemoteRef{ID: "a1b2"},

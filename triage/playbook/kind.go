@@ -68,7 +68,28 @@ type Outcome struct {
 	Details   []triage.Row
 	Artifacts []Artifact
 	Links     []triage.Link
+	// Act is what happens when the finding is committed, in the same
+	// transaction and so once; nil for nothing.
+	Act *Act
 }
+
+// Act is an escalation or an announcement.
+type Act struct {
+	Kind ActKind
+	Text string // why it is escalated, or what is announced
+	To   string // of an escalation: the name in the configuration
+	// Contacts are those that the name stands for; none means that nobody is told.
+	Contacts []triage.Contact
+}
+
+// ActKind is what an act is, in the timeline's words.
+type ActKind string
+
+// The acts.
+const (
+	ActEscalated ActKind = "escalated"
+	ActAnnounced ActKind = "announced"
+)
 
 // OutcomeRow is one thing to be judged.
 type OutcomeRow struct {

@@ -22,30 +22,32 @@ const (
 )
 
 // attempt runs a step until it succeeds, fails for good, or its time is over.
-// Whatever happens, there is a finding.
-func (x *execution) attempt(ctx context.Context, s *playbook.Step, limit time.Time) (f triage.Finding, artifacts []playbook.Artifact) {
+// Whatever happens, there is a finding. What it does besides, act, is left to
+// the transaction that commits it.
+func (x *execution) attempt(ctx context.Context, s *playbook.Step, limit time.Time) (f triage.Finding, artifacts []playbook.Artifact, act *playbook.Act) {
 	defer func() {
 		if p := recover(); p != nil {
 			f, artifacts = unknown(fmt.Sprintf("A defect in triagebot: %v.", p), "Report it with this step's debug log."), nil
+			act = nil
 			f.Debug = []string{string(debug.Stack())}
 		}
 	}()
 	data := x.data()
 	var err error
 	if data.Inputs, err = x.pb.Inputs(data); err != nil {
-		return unknown(fmt.Sprintf("Could not work out the playbook's inputs: %v.", err), "Mend the playbook's inputs; they are templates over the alert's labels."), nil
+		return unknown(fmt.Sprintf("Could not work out the playbook's inputs: %v.", err), "Mend the playbook's inputs; they are templates over the alert's labels."), nil, nil
 	}
 	if s.When != nil {
 		applies, err := s.When.Eval(nil, data)
 		if err != nil {
-			return unknown(fmt.Sprintf("Could not tell whether this step applies: %v.", err), "Look at the steps that its `when` refers to."), nil
+			return unknown(fmt.Sprintf("Could not tell whether this step applies: %v.", err), "Look at the steps that its `when` refers to."), nil, nil
 		}
 		if !applies {
-			return triage.Finding{Skipped: s.SkipReason(data)}, nil
+			return triage.Finding{Skipped: s.SkipReason(data)}, nil, nil
 		}
 	}
 	if !x.Now().Before(limit) {
-		return unknown("Not run: the time of the whole run was used up before.", "Run the playbook again, or raise its timeout."), nil
+		return unknown("Not run: the time of the whole run was used up before.", "Run the playbook again, or raise its timeout."), nil, nil
 	}
 	timeout := min(s.Timeout, limit.Sub(x.Now()))
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errStepTimeout)
@@ -68,9 +70,10 @@ func (x *execution) attempt(ctx context.Context, s *playbook.Step, limit time.Ti
 			out.Rows[i].Vars = redactVars(out.Rows[i].Vars, x.Redact)
 		}
 		f, artifacts = judge(s, out, data)
+		act = out.Act
 	}
 	f.Debug = log
-	return f, artifacts
+	return f, artifacts, act
 }
 
 var errStepTimeout = errors.New("the step's time is over")

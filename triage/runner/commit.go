@@ -137,7 +137,7 @@ var errStands = errors.New("an earlier attempt's finding stands")
 
 // commit writes a finding with all that follows from it, once: when an earlier
 // attempt already did, nothing is written and its finding is returned.
-func (x *execution) commit(ctx context.Context, f triage.Finding, staged []evidence.Staged) (triage.Finding, error) {
+func (x *execution) commit(ctx context.Context, f triage.Finding, staged []evidence.Staged, act *playbook.Act) (triage.Finding, error) {
 	first := false
 	err := x.Store.Tx(ctx, func(tx *store.Tx) error {
 		inc, err := tx.LockIncident(ctx, x.run.IncidentID)
@@ -163,6 +163,9 @@ func (x *execution) commit(ctx context.Context, f triage.Finding, staged []evide
 			return err
 		}
 		if err := x.oweFinding(ctx, tx, f); err != nil {
+			return err
+		}
+		if err := x.perform(ctx, tx, inc, f, act); err != nil {
 			return err
 		}
 		findings, err := tx.Findings(ctx, x.run.ID)
@@ -238,6 +241,8 @@ func (x *execution) speaks(f triage.Finding) bool {
 	switch {
 	case f.Skipped != "":
 		return false // shown in the parent only
+	case announces(f):
+		return false // the announcement says it
 	case x.Replies(x.inc.Labels) == RepliesAbnormal:
 		return f.Verdict != triage.VerdictNormal
 	default:
@@ -301,7 +306,7 @@ func (x *execution) folded(findings []triage.Finding) string {
 	var lines []string
 	for _, s := range x.pb.Steps {
 		i := slices.IndexFunc(findings, func(f triage.Finding) bool { return f.StepID == s.ID })
-		if i < 0 || findings[i].Skipped != "" || x.speaks(findings[i]) {
+		if i < 0 || findings[i].Skipped != "" || announces(findings[i]) || x.speaks(findings[i]) {
 			continue
 		}
 		lines = append(lines, fmt.Sprintf("%s (%s)", findings[i].Title, strings.TrimSuffix(findings[i].Headline, ".")))

@@ -253,7 +253,7 @@ func (x *execution) data() *playbook.Data {
 // step takes one step to its committed finding.
 func (x *execution) step(ctx context.Context, s *playbook.Step, limit time.Time) error {
 	started := x.Now()
-	f, artifacts := x.attempt(ctx, s, limit)
+	f, artifacts, act := x.attempt(ctx, s, limit)
 	if err := ctx.Err(); err != nil {
 		return err // stopped, not finished: the next attempt runs it again
 	}
@@ -261,7 +261,7 @@ func (x *execution) step(ctx context.Context, s *playbook.Step, limit time.Time)
 	f.StartedAt, f.Took = started, x.Now().Sub(started)
 	staged := x.stage(ctx, s, &f, artifacts)
 	x.redact(&f)
-	kept, err := x.commit(ctx, f, staged)
+	kept, err := x.commit(ctx, f, staged, act)
 	if err != nil {
 		return fmt.Errorf("step %s: %w", s.ID, err)
 	}

@@ -49,12 +49,10 @@ type captureYAML struct {
 
 // captureAction is a decoded capture step.
 type captureAction struct {
-	deps         Deps
+	exchange
 	url          *playbook.Template
 	headers      []headerTemplate // sorted by name
-	timeout      time.Duration
-	maxBody      int
-	showHeaders  []string // lower case
+	showHeaders  []string         // lower case
 	json         *bool
 	expectStatus int
 }
@@ -67,7 +65,7 @@ type headerTemplate struct {
 func (k *capture) Decode(c *playbook.Compiler, node *yaml.Node) playbook.Action {
 	var y captureYAML
 	c.Decode(node, &y)
-	a := &captureAction{deps: k.Deps, json: y.JSON, timeout: defaultCaptureTimeout, maxBody: defaultMaxBody}
+	a := &captureAction{json: y.JSON, exchange: exchange{deps: k.Deps, timeout: defaultCaptureTimeout, maxBody: defaultMaxBody}}
 	if y.URL == "" {
 		c.Errorf(node, "url", "is missing; write what to get, as in '{{ .Services.app }}/readyz'")
 	} else {

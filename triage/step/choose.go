@@ -221,7 +221,17 @@ var picks = map[tracelog.PickBy]string{
 }
 
 func (p *pickChoice) choose(ctx context.Context, env *playbook.Env, homes []tracelog.Home) (*choice, *miss) {
-	pick := tracelog.Pick{By: p.by, At: env.At, Within: p.within, N: 1}
+	chosen, missed := p.several(ctx, env, homes, 1)
+	if missed != nil {
+		return nil, missed
+	}
+	return &chosen[0], nil
+}
+
+// several chooses at most n requests, the best first; at least one, or there is
+// a miss.
+func (p *pickChoice) several(ctx context.Context, env *playbook.Env, homes []tracelog.Home, n int) ([]choice, *miss) {
+	pick := tracelog.Pick{By: p.by, At: env.At, Within: p.within, N: n}
 	if p.route != nil {
 		route, err := p.route.Render(env.Data)
 		if err != nil {
@@ -247,16 +257,19 @@ func (p *pickChoice) choose(ctx context.Context, env *playbook.Env, homes []trac
 		}
 		return nil, &miss{why: why, next: "Widen pick.within, and check that the logs are those of the service and call the route so."}
 	}
-	best := picked.Candidates[0]
-	what := picks[p.by]
-	if p.by == tracelog.PickToolCall && best.Failing() {
-		what = "latest failing tool call"
+	chosen := make([]choice, len(picked.Candidates))
+	for i, c := range picked.Candidates {
+		what := picks[p.by]
+		if p.by == tracelog.PickToolCall && c.Failing() {
+			what = "latest failing tool call"
+		}
+		how := "picked as the " + what + among
+		if !picked.Coverage.Complete {
+			how += " as far as was searched"
+		}
+		chosen[i] = choice{id: c.ID, at: c.Time, how: how}
 	}
-	how := "picked as the " + what + among
-	if !picked.Coverage.Complete {
-		how += " as far as was searched"
-	}
-	return &choice{id: best.ID, at: best.Time, how: how}, nil
+	return chosen, nil
 }
 
 // window is a stretch of time in words.

@@ -1,5 +1,5 @@
-// The HTTP exchange of a capture: which client asks, what is read, and what a
-// failure means.
+// The HTTP exchange of captures and policies: which client asks, what is read,
+// and what a failure means.
 
 package step
 
@@ -24,6 +24,13 @@ import (
 // maxRedirects is how many redirects within its host a capture follows.
 const maxRedirects = 5
 
+// exchange is how a GET is made.
+type exchange struct {
+	deps    Deps
+	timeout time.Duration
+	maxBody int // bytes of the body that are kept
+}
+
 // response is what came back.
 type response struct {
 	request   *http.Request // the last one, after redirects
@@ -39,12 +46,12 @@ type response struct {
 }
 
 // get sends the request and reads the answer up to the bound.
-func (a *captureAction) get(ctx context.Context, req *http.Request) (*response, error) {
+func (x *exchange) get(ctx context.Context, req *http.Request) (*response, error) {
 	asked := showURL(req.URL)
-	bounded, cancel := context.WithTimeout(ctx, a.timeout)
+	bounded, cancel := context.WithTimeout(ctx, x.timeout)
 	defer cancel()
-	got := &response{request: req, at: a.deps.Now()}
-	client := *a.deps.client(req.URL)
+	got := &response{request: req, at: x.deps.Now()}
+	client := *x.deps.client(req.URL)
 	configured := client.CheckRedirect
 	client.CheckRedirect = func(next *http.Request, via []*http.Request) error {
 		if next.URL.Host != req.URL.Host || next.URL.Scheme != req.URL.Scheme || len(via) > maxRedirects {
@@ -61,16 +68,16 @@ func (a *captureAction) get(ctx context.Context, req *http.Request) (*response, 
 	}
 	resp, err := client.Do(req.WithContext(bounded))
 	if err != nil {
-		return nil, a.failure(ctx, asked, err)
+		return nil, x.failure(ctx, asked, err)
 	}
 	defer resp.Body.Close()
-	got.body, got.readErr = io.ReadAll(io.LimitReader(resp.Body, int64(a.maxBody)+1))
+	got.body, got.readErr = io.ReadAll(io.LimitReader(resp.Body, int64(x.maxBody)+1))
 	if ctx.Err() != nil {
-		return nil, a.failure(ctx, asked, ctx.Err())
+		return nil, x.failure(ctx, asked, ctx.Err())
 	}
-	got.took = a.deps.Now().Sub(got.at)
-	if len(got.body) > a.maxBody {
-		got.body, got.truncated = got.body[:a.maxBody], true
+	got.took = x.deps.Now().Sub(got.at)
+	if len(got.body) > x.maxBody {
+		got.body, got.truncated = got.body[:x.maxBody], true
 	}
 	got.proto, got.status, got.header = resp.Proto, resp.StatusCode, resp.Header
 	return got, nil
@@ -106,7 +113,7 @@ func showURL(u *url.URL) string {
 
 // failure says why there is no answer. ctx is the step's own: when that is
 // over, the capture was not to blame.
-func (a *captureAction) failure(ctx context.Context, asked string, err error) error {
+func (x *exchange) failure(ctx context.Context, asked string, err error) error {
 	cause := safetext.WithoutURL(err)
 	if ctx.Err() != nil {
 		return fmt.Errorf("GET %s: %w", asked, ctx.Err())
@@ -117,8 +124,8 @@ func (a *captureAction) failure(ctx context.Context, asked string, err error) er
 	text, next, transient := cause.Error(), "Check that the service runs and that triagebot can reach it.", true
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		text = fmt.Sprintf("no answer within %s", a.timeout)
-		next, transient = "Check whether the service hangs; raise the capture's timeout if it is slow by nature.", false
+		text = fmt.Sprintf("no answer within %s", x.timeout)
+		next, transient = "Check whether the service hangs; raise the step's own timeout for it if it is slow by nature.", false
 	case errors.Is(err, syscall.ECONNREFUSED):
 		text = "connection refused: nothing listens there"
 		next = "Check that the service runs: a refused connection is itself a sign that it does not."

@@ -273,13 +273,6 @@ func (g *gathered) noted(s *logShape) string {
 	return text
 }
 
-func counted(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return strconv.Itoa(n) + " " + thing + "s"
-}
-
 // unknownHistory says why it cannot be told what is new.
 func (g *gathered) unknownHistory() string {
 	return fmt.Sprintf("%s does not reach back over the %s before the first event", tracelog.Harmless(g.source), model.Duration(g.within))

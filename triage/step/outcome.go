@@ -313,3 +313,11 @@ func chartPoints(points []promapi.Point, shift time.Duration) []chart.Point {
 	}
 	return out
 }
+
+// counted is a number of things in words.
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return strconv.Itoa(n) + " " + thing + "s"
+}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"triagebot/triage"
 	"triagebot/triage/playbook"
 	"triagebot/triage/promapi"
 	"triagebot/triage/tracelog"
@@ -26,6 +27,8 @@ type Deps struct {
 	Traces []tracelog.Home
 	// Annotations are Grafana's; nil where none is configured.
 	Annotations Annotations
+	// Escalation are the contacts of each name that a step may escalate to.
+	Escalation map[string][]triage.Contact
 	// HTTP asks whatever belongs to no service; nil means http.DefaultClient.
 	HTTP *http.Client
 	// Now is the clock; nil means time.Now.
@@ -67,5 +70,9 @@ func Kinds(d Deps) []playbook.Kind {
 		&trace{d},
 		&logsKind{d},
 		&changes{d},
+		&policy{d},
+		&toolblocks{d},
+		&escalate{d},
+		announce{},
 	}
 }

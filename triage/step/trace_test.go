@@ -25,7 +25,7 @@ import (
 // roles of the logs that docs/codex-signals.md describes.
 var roles = map[string]tracelog.Roles{
 	"access": {Time: "ts", Duration: "latency_ms", Status: "status", Error: "error", Route: "route", Worker: "worker", ToolCall: "tool_call", Retry: "retry_of"},
-	"proto":  {Time: "ts", Event: "method", Way: "direction", Seq: "seq", Error: "error", Worker: "worker"},
+	"proto":  {Time: "ts", Event: "method", Way: "direction", Seq: "seq", Text: "text", Error: "error", Worker: "worker"},
 	"usage":  {Time: "ts", Duration: "latency_ms"},
 	"engine": {Time: "ts", Event: "event", Worker: "worker"},
 }

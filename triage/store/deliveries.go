@@ -108,6 +108,24 @@ func (tx *Tx) OweReply(ctx context.Context, incidentID int64, dest triage.Destin
 	return nil
 }
 
+// OweNotice owes one message that stands on its own, once: a key that is owed or
+// was shown already changes nothing. Call it under LockIncident.
+func (tx *Tx) OweNotice(ctx context.Context, incidentID int64, dest triage.Destination, key string, post triage.Post, priority int) error {
+	now := micros(tx.db.now())
+	n, err := tx.execCount(ctx, `
+		INSERT INTO deliveries (key, nonce, notifier, channel, incident_id, kind, priority, body_json, not_before, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
+		ON CONFLICT (notifier, key) DO NOTHING`,
+		key, newNonce(), dest.Notifier, dest.Channel, incidentID, triage.DeliveryNotice, priority, toJSON(post), now)
+	if err != nil {
+		return fmt.Errorf("owe %s to %s: %w", key, dest.Notifier, err)
+	}
+	if n > 0 {
+		tx.signals[DeliveriesWaiting] = true
+	}
+	return nil
+}
+
 // newNonce makes what a message is found again by: 128 random bits, in hex.
 func newNonce() string {
 	var b [16]byte

@@ -297,7 +297,7 @@ func (tx *Tx) claimDue(ctx context.Context, h Hold, p pauses, c *Claim) error {
 		if err != nil {
 			return err
 		}
-		if d.Kind != triage.DeliveryParent {
+		if isReply(&d) {
 			n, err := tx.parkOrphans(ctx, d)
 			if err != nil {
 				return err
@@ -544,15 +544,17 @@ func (db *DB) Park(ctx context.Context, d *triage.Delivery, cause error) (parked
 // parked. It returns how many deliveries were parked.
 func (db *DB) Gone(ctx context.Context, d *triage.Delivery) (parked int64, err error) {
 	err = db.settle(ctx, d, true, func(tx *Tx) error {
+		if d.Kind == triage.DeliveryNotice {
+			parked, err = tx.parkGone(ctx, d)
+			return err
+		}
 		n, err := tx.execCount(ctx, `UPDATE deliveries SET state = 'sent', sent_version = version, last_error = $3, not_before = $4
 			WHERE notifier = $1 AND key = $2 AND last_error <> $3`, d.Notifier, parentKey(d.IncidentID), deletedInChannel, int64(never))
 		if err != nil {
 			return err
 		}
-		if d.Kind != triage.DeliveryParent {
-			parked, err = tx.execCount(ctx, `UPDATE deliveries SET state = 'parked', last_error = $3
-				WHERE id = $1 AND state = 'sending' AND attempts = $2`, d.ID, d.Attempts, deletedInChannel)
-			if err != nil {
+		if isReply(d) {
+			if parked, err = tx.parkGone(ctx, d); err != nil {
 				return err
 			}
 		}
@@ -567,6 +569,17 @@ func (db *DB) Gone(ctx context.Context, d *triage.Delivery) (parked int64, err e
 		return tx.say(ctx, d, "undelivered", "The incident's message in "+laneOf(d).String()+" was deleted; nothing more is shown there")
 	})
 	return parked, err
+}
+
+// parkGone parks one message that has no place to stand in.
+func (tx *Tx) parkGone(ctx context.Context, d *triage.Delivery) (int64, error) {
+	return tx.execCount(ctx, `UPDATE deliveries SET state = 'parked', last_error = $3
+		WHERE id = $1 AND state = 'sending' AND attempts = $2`, d.ID, d.Attempts, deletedInChannel)
+}
+
+// isReply says whether a message hangs under its incident's parent.
+func isReply(d *triage.Delivery) bool {
+	return d.Kind != triage.DeliveryParent && d.Kind != triage.DeliveryNotice
 }
 
 // settle runs fn in a transaction that first locks the incident where fn

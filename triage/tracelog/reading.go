@@ -48,6 +48,13 @@ func (r *Record) seq() (int64, bool) {
 	return n, err == nil && n >= 0
 }
 
+// content is the text of the chunk that the record is; false where it has none.
+func (r *Record) content() (string, bool) {
+	v, has := Field(r.Fields, r.Roles.Text)
+	content, is := v.(string)
+	return content, has && is
+}
+
 // callsTool says whether the record reports a tool call.
 func (r *Record) callsTool() bool { return r.Roles.CallsTool(r.Fields) }
 

@@ -58,6 +58,9 @@ func (w *Workspace) postMessage(c *call) (answer, error) {
 		return nil, &limited{wait}
 	}
 	m.ThreadTS = ch.threadFor(c.str("thread_ts"))
+	if m.IsReply() && c.flag("reply_broadcast") {
+		m.Subtype = broadcast
+	}
 	if err := w.post(ch, m); err != nil {
 		return nil, err
 	}

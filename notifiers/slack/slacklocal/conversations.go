@@ -85,7 +85,8 @@ func (p period) holds(m *Message) bool {
 	return ts > p.oldest && ts < p.latest
 }
 
-// history returns the top-level messages, the newest first.
+// history returns the top-level messages, and the replies that were broadcast,
+// the newest first.
 func (w *Workspace) history(c *call) (answer, error) {
 	ch, err := w.readable(c)
 	if err != nil {
@@ -93,7 +94,7 @@ func (w *Workspace) history(c *call) (answer, error) {
 	}
 	var top []*Message
 	for _, m := range slices.Backward(ch.messages) {
-		if !m.IsReply() {
+		if !m.IsReply() || m.Subtype == broadcast {
 			top = append(top, m)
 		}
 	}

@@ -114,7 +114,7 @@ func control(s string, style textStyle) span {
 	case strings.HasPrefix(what, "!date^"):
 		return span{Kind: spanDate, Text: label, Style: style}
 	case strings.HasPrefix(what, "!"), strings.HasPrefix(what, "@"):
-		name := "@" + strings.TrimLeft(what, "!@")
+		name := "@" + strings.TrimPrefix(strings.TrimLeft(what, "!@"), "subteam^")
 		if labelled {
 			name = label
 		}

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -307,6 +308,29 @@ func TestHistoryAndRepliesHavePages(t *testing.T) {
 		if r := f.call(t, method, append([]string{"channel", f.id(), "ts", top[0]}, bad...)...); r.ok() {
 			t.Errorf("%s with %v is ok", method, bad)
 		}
+	}
+}
+
+func TestABroadcastReplyStandsInThreadAndChannel(t *testing.T) {
+	f := setUp(t, Options{})
+	parent := f.post(t, "parent")
+	f.clock.add(time.Second)
+	reply := f.post(t, "told to all", "thread_ts", parent, "reply_broadcast", "true")
+	f.clock.add(time.Second)
+	f.post(t, "told to the thread", "thread_ts", parent)
+	f.clock.add(time.Second)
+	f.post(t, "no reply", "reply_broadcast", "true")
+	var seen []string
+	for _, m := range f.call(t, "conversations.history", "channel", f.id()).messages() {
+		subtype, _ := m["subtype"].(string)
+		seen = append(seen, fmt.Sprint(m["text"], " ", subtype))
+	}
+	if want := []string{"no reply ", "told to all thread_broadcast", "parent "}; !slices.Equal(seen, want) {
+		t.Errorf("history %q, want %q", seen, want)
+	}
+	replies := f.call(t, "conversations.replies", "channel", f.id(), "ts", parent).messages()
+	if len(replies) != 3 || replies[1]["ts"] != reply || replies[1]["thread_ts"] != parent {
+		t.Errorf("replies %v", replies)
 	}
 }
 

@@ -46,6 +46,9 @@ func (m *Message) Nonce() string {
 // IsReply says whether the message stands in another one's thread.
 func (m *Message) IsReply() bool { return m.ThreadTS != "" && m.ThreadTS != m.TS }
 
+// broadcast is the subtype of a reply that is shown in its channel too.
+const broadcast = "thread_broadcast"
+
 // tombstone is the subtype of what is left of a deleted parent with replies.
 const tombstone = "tombstone"
 
