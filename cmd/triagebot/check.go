@@ -28,7 +28,7 @@ func checkConfigCommand(check *kingpin.CmdClause) subcommand {
 			}
 			// What is wrong with the playbooks is said in the same go; datasources
 			// and services are not checked against a configuration that is wrong.
-			if _, err := loadPlaybooks(cfg, step.Kinds(step.Deps{})); err != nil {
+			if _, err := loadPlaybooks(cfg, step.Kinds(step.Deps{Dashboards: readDashboard})); err != nil {
 				fmt.Fprintln(stderr, err)
 			}
 			return exitError(1)

@@ -15,6 +15,7 @@ import (
 	promconfig "github.com/prometheus/common/config"
 
 	"triagebot/cmd/config"
+	"triagebot/playbooks"
 	"triagebot/triage"
 	"triagebot/triage/incident"
 	"triagebot/triage/playbook"
@@ -85,7 +86,7 @@ func loadPlaybooks(cfg *config.Config, kinds []playbook.Kind) (*playbook.Set, er
 
 // stepDeps makes the clients that steps ask with.
 func (a *app) stepDeps(cfg *config.Config) (step.Deps, error) {
-	deps := step.Deps{Prometheus: map[string]step.Datasource{}, Services: map[string]step.Service{}}
+	deps := step.Deps{Prometheus: map[string]step.Datasource{}, Services: map[string]step.Service{}, Dashboards: readDashboard}
 	datasources := maps.Clone(cfg.Datasources)
 	if datasources == nil {
 		datasources = map[string]config.Datasource{}
@@ -111,6 +112,11 @@ func (a *app) stepDeps(cfg *config.Config) (step.Deps, error) {
 	}
 	deps.HTTP = &http.Client{}
 	return deps, nil
+}
+
+// readDashboard reads a dashboard beside its playbook, or the shipped one.
+func readDashboard(path string) ([]byte, error) {
+	return playbooks.ReadDashboard(path, step.ReadDashboard)
 }
 
 // reload reads the configuration file again. A bad one changes nothing.
