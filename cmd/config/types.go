@@ -21,6 +21,7 @@ type Config struct {
 	Prometheus    Datasource            `yaml:"prometheus"`
 	Datasources   map[string]Datasource `yaml:"datasources"` // more of them, by name
 	Services      map[string]Service    `yaml:"services"`
+	Grafana       *Grafana              `yaml:"grafana,omitempty"` // nil: none
 	Playbooks     Playbooks             `yaml:"playbooks"`
 	Incidents     Incidents             `yaml:"incidents"`
 	Retention     Retention             `yaml:"retention"`
@@ -116,6 +117,14 @@ type Datasource struct {
 type Service struct {
 	URL        string                       `yaml:"url"`         // without a trailing slash
 	HTTPConfig *promconfig.HTTPClientConfig `yaml:"http_config"` // never nil
+}
+
+// Grafana is one that renders panels and is linked to.
+type Grafana struct {
+	URL         string                       `yaml:"url"`
+	ExternalURL string                       `yaml:"external_url,omitempty"` // for links; URL when ""
+	HTTPConfig  *promconfig.HTTPClientConfig `yaml:"http_config"`            // never nil
+	Timeout     model.Duration               `yaml:"timeout"`                // of one request; a render takes seconds
 }
 
 // Playbooks are where the playbooks are.

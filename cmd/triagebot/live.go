@@ -17,6 +17,7 @@ import (
 	"triagebot/cmd/config"
 	"triagebot/playbooks"
 	"triagebot/triage"
+	"triagebot/triage/grafana"
 	"triagebot/triage/incident"
 	"triagebot/triage/playbook"
 	"triagebot/triage/promapi"
@@ -109,6 +110,13 @@ func (a *app) stepDeps(cfg *config.Config) (step.Deps, error) {
 			return deps, fmt.Errorf("service %s: %w", name, err)
 		}
 		deps.Services[name] = step.Service{URL: s.URL, Client: client}
+	}
+	if g := cfg.Grafana; g != nil {
+		client, err := promconfig.NewClientFromConfig(*g.HTTPConfig, "grafana")
+		if err != nil {
+			return deps, fmt.Errorf("grafana: %w", err)
+		}
+		deps.Grafana = grafana.New(grafana.Options{URL: g.URL, PublicURL: g.ExternalURL, Client: client, Timeout: time.Duration(g.Timeout)})
 	}
 	deps.HTTP = &http.Client{}
 	return deps, nil
