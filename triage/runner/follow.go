@@ -52,6 +52,10 @@ func (x *execution) follow(ctx context.Context, s *playbook.Step, f triage.Findi
 	var staged []evidence.Staged
 	var refs []triage.EvidenceRef
 	var failed []string
+	// When this look fails, commitFollowing decides.
+	if inc, err := x.Store.Incident(ctx, x.run.IncidentID); err == nil && isSealed(inc) {
+		return x.commitFollowing(ctx, f, nil, nil, []string{pictureRefused})
+	}
 	for _, a := range following {
 		one, ref, err := x.stageWithin(ctx, s, f.Verdict, a)
 		if ctx.Err() != nil {
@@ -74,6 +78,9 @@ func (x *execution) stageWithin(ctx context.Context, s *playbook.Step, verdict t
 	return x.stageOne(ctx, s, verdict, a)
 }
 
+// pictureRefused is said of a picture that comes after the bundle was sealed.
+const pictureRefused = "picture not kept: the incident was closed, and its bundle sealed, before"
+
 // commitFollowing adds to a finding what followed it, once: when another attempt
 // already did, nothing is written.
 func (x *execution) commitFollowing(ctx context.Context, f triage.Finding, staged []evidence.Staged, refs []triage.EvidenceRef, failed []string) error {
@@ -94,7 +101,7 @@ func (x *execution) commitFollowing(ctx context.Context, f triage.Finding, stage
 		f.Following = nil
 		if isSealed(inc) && len(staged) > 0 {
 			staged, refs = nil, nil
-			failed = append(failed, "picture not kept: the incident was closed, and its bundle sealed, before")
+			failed = append(failed, pictureRefused)
 		}
 		for i := range failed {
 			failed[i] = x.Redact(failed[i])
