@@ -212,8 +212,10 @@ func TestHostileAndHugePicturesAreDrawn(t *testing.T) {
 		"bars":    Values{Frame: frame, Style: StyleBars, Values: values},
 		"table":   Table{Frame: frame, Columns: slices.Repeat([]string{"c"}, 50), Rows: slices.Repeat([][]Cell{cells}, 1000)},
 		"heatmap": Heatmap{Frame: frame, Buckets: slices.Repeat([]Bucket{{math.NaN(), []Point{{to, math.Inf(1)}, {to, math.MaxFloat64}}}}, 1000)},
-		"lines": Chart{Frame: frame, Min: new(math.NaN()), Max: new(math.Inf(1)), Thresholds: []Threshold{{Value: math.NaN(), Area: true, Line: true}, {Value: math.Inf(1), Area: true}},
-			Series: []Series{{Right: true, Color: "#", Points: []Point{{to, math.MaxFloat64}, {to, -math.MaxFloat64}}}}},
+		"lines": Chart{
+			Frame: frame, Min: new(math.NaN()), Max: new(math.Inf(1)), Thresholds: []Threshold{{Value: math.NaN(), Area: true, Line: true}, {Value: math.Inf(1), Area: true}},
+			Series: []Series{{Right: true, Color: "#", Points: []Point{{to, math.MaxFloat64}, {to, -math.MaxFloat64}}}},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			data, err := picture.PNG()

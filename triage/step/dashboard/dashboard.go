@@ -42,7 +42,7 @@ type Panel struct {
 	Calc        string // how stat and gauge reduce a series: lastNotNull, mean, max, …
 	Columns     Columns
 	Datasource  string // the type of the targets' datasource where these do not say, "" when unknown
-	Transforms  []string
+	Transforms  []string // what it does to its series that is not applied
 	Unsupported string // why it cannot be drawn at all, "" when it can
 }
 

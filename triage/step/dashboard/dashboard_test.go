@@ -67,8 +67,8 @@ func TestWhatCannotBeDrawnIsNamed(t *testing.T) {
 		}
 	}
 	d := parsed(t, `{"panels": [{"type": "timeseries", `+target+`, "transformations": [{"id": "calculateField"}, {"id": "x", "disabled": true}],
-		"fieldConfig": {"overrides": [{"matcher": {"id": "byType", "options": "number"}}, {"matcher": {"id": "byRegexp", "options": "/(/"}}]}}]}`)
-	if got := fmt.Sprint(d.Panels[0].Transforms); got != "[override byType override byRegexp transformation calculateField]" {
+		"fieldConfig": {"defaults": {"custom": {"stacking": {"mode": "normal"}, "scaleDistribution": {"type": "log", "log": 2}}}, "overrides": [{"matcher": {"id": "byType", "options": "number"}}, {"matcher": {"id": "byRegexp", "options": "/(/"}}]}}]}`)
+	if got := fmt.Sprint(d.Panels[0].Transforms); got != "[stacking log axis override byType override byRegexp transformation calculateField]" {
 		t.Errorf("%s", got)
 	}
 }
@@ -107,11 +107,24 @@ func TestValuesAreWrittenInGrafanasUnits(t *testing.T) {
 		v     float64
 		want  string
 	}{
-		{`"unit": "ms"`, 431.25, "431.2ms"}, {`"unit": "ms", "decimals": 0`, 431.25, "431ms"}, {`"unit": "ms"`, 1500, "1.5s"}, {`"unit": "s"`, 90, "1m 30s"},
-		{`"unit": "percent"`, 2.5, "2.5%"}, {`"unit": "percentunit", "decimals": 2`, 0.025, "2.50%"}, {`"unit": "short"`, 12345, "12.35k"}, {`"unit": "bytes"`, 2048, "2KiB"},
-		{`"unit": "reqps"`, 1.5, "1.5 req/s"}, {`"unit": "ops", "decimals": 1`, 0.25, "0.2 ops/s"}, {`"unit": "bool_on_off"`, 1, "On"}, {`"unit": "lightyears"`, 3, "3"},
-		{`"unit": "us"`, 1500, "1.5ms"}, {`"unit": "m"`, 2, "2m 0s"}, {`"unit": "short"`, math.NaN(), "no data"}, {`"unit": "ms"`, math.Inf(1), "+Inf"},
-		{`"decimals": 9999999`, 1.5, "1.5000000000"}, {`"decimals": -5`, 1.5, "2"},
+		{`"unit": "ms"`, 431.25, "431.2ms"},
+		{`"unit": "ms", "decimals": 0`, 431.25, "431ms"},
+		{`"unit": "ms"`, 1500, "1.5s"},
+		{`"unit": "s"`, 90, "1m 30s"},
+		{`"unit": "percent"`, 2.5, "2.5%"},
+		{`"unit": "percentunit", "decimals": 2`, 0.025, "2.50%"},
+		{`"unit": "short"`, 12345, "12.35k"},
+		{`"unit": "bytes"`, 2048, "2KiB"},
+		{`"unit": "reqps"`, 1.5, "1.5 req/s"},
+		{`"unit": "ops", "decimals": 1`, 0.25, "0.2 ops/s"},
+		{`"unit": "bool_on_off"`, 1, "On"},
+		{`"unit": "lightyears"`, 3, "3"},
+		{`"unit": "us"`, 1500, "1.5ms"},
+		{`"unit": "m"`, 2, "2m 0s"},
+		{`"unit": "short"`, math.NaN(), "no data"},
+		{`"unit": "ms"`, math.Inf(1), "+Inf"},
+		{`"decimals": 9999999`, 1.5, "1.5000000000"},
+		{`"decimals": -5`, 1.5, "2"},
 		{`"mappings": [{"type": "value", "options": {"1": {"text": "ON"}}}, {"type": "range", "options": {"from": 2, "to": null, "result": {"text": "many"}}}, {"type": "special", "options": {"match": "null+nan", "result": {"text": "n/a"}}}]`, 1, "ON"},
 		{`"mappings": [{"type": "range", "options": {"from": 2, "to": null, "result": {"text": "many"}}}]`, 7, "many"},
 		{`"mappings": [{"type": "special", "options": {"match": "nan", "result": {"text": "n/a"}}}]`, math.NaN(), "n/a"},

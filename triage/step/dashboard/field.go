@@ -62,6 +62,12 @@ type fieldJSON struct {
 			Mode string `json:"mode"`
 		} `json:"thresholdsStyle"`
 		LineStyle lineStyleJSON `json:"lineStyle"`
+		Stacking  struct {
+			Mode string `json:"mode"`
+		} `json:"stacking"`
+		ScaleDistribution struct {
+			Type string `json:"type"`
+		} `json:"scaleDistribution"`
 	} `json:"custom"`
 }
 

@@ -146,6 +146,12 @@ func (p *panelJSON) panel() Panel {
 			Heatmap: t.Format == "heatmap", Interval: t.Interval, Datasource: string(t.Datasource), Hidden: t.Hide,
 		})
 	}
+	if mode := p.FieldConfig.Defaults.Custom.Stacking.Mode; mode != "" && mode != "none" {
+		out.Transforms = append(out.Transforms, "stacking")
+	}
+	if scale := p.FieldConfig.Defaults.Custom.ScaleDistribution.Type; scale != "" && scale != "linear" {
+		out.Transforms = append(out.Transforms, scale+" axis")
+	}
 	p.overrides(&out)
 	p.transformations(&out)
 	switch {
