@@ -182,11 +182,26 @@ func (v *panelView) shown(query int, s promapi.Series) shownSeries {
 		one.name = seriesName(s.Labels)
 	}
 	one.field = v.panel.FieldOf(t.RefID, one.name)
+	if v.panel.Type == "table" { // where a column has a name, and a series has not
+		_, column := v.column(t)
+		one.field = v.panel.FieldOf(t.RefID, column)
+		one.name = strings.TrimSpace(column + " " + one.name)
+	}
 	if one.field.Name != "" {
 		one.name = v.scope.Text(one.field.Name)
 	}
 	one.name = safeText(cut(one.name, maxShownName))
 	return one
+}
+
+// column is a query's column in a table: its key in the panel's transformations,
+// and its name.
+func (v *panelView) column(t *dashboard.Target) (key, name string) {
+	key = "Value"
+	if len(v.answers) > 1 {
+		key = "Value #" + t.RefID
+	}
+	return key, cmp.Or(v.panel.Columns.Rename[key], key)
 }
 
 // withValue are the series that have one, n of them at most: the worst of each

@@ -200,10 +200,7 @@ func (v *panelView) table(frame chart.Frame) chart.Table {
 		if got.result == nil {
 			continue
 		}
-		column := "Value"
-		if len(v.answers) > 1 {
-			column = "Value #" + got.target.RefID
-		}
+		column, name := v.column(&got.target)
 		queries = append(queries, column)
 		for _, s := range got.result.Series {
 			set := maps.Clone(s.Labels)
@@ -215,10 +212,7 @@ func (v *panelView) table(frame chart.Frame) chart.Table {
 			if rows[key] == nil {
 				rows[key] = &row{labels: set, values: map[string]shownSeries{}}
 			}
-			one := shownSeries{field: v.panel.FieldOf(got.target.RefID, column)}
-			if renamed := v.panel.Columns.Rename[column]; renamed != "" {
-				one.field = v.panel.FieldOf(got.target.RefID, renamed)
-			}
+			one := shownSeries{field: v.panel.FieldOf(got.target.RefID, name)}
 			one.value = v.current(got.target, s.Points)
 			rows[key].values[column] = one
 		}

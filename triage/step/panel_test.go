@@ -156,6 +156,11 @@ func TestThePanelsTextSaysWhatThePictureShows(t *testing.T) {
 		},
 		{panel: "2", headline: "Error Ratio: 8.00% for /v1/chat/completions; evaluated at 01:15:00 UTC.", rows: []string{"/v1/chat/completions 8.00%"}},
 		{panel: "Maintenance flag", headline: "Maintenance flag: ON for maintenance; evaluated at 01:15:00 UTC.", rows: []string{"maintenance ON"}},
+		{
+			panel: "Workers", options: "max_series: 3",
+			headline: "Workers: 4.0 for restarts in 10m worker=\"w1\", 3s for backoff worker=\"w3\", the worst of each query, of 8 series; evaluated at 01:15:00 UTC.",
+			rows:     []string{`restarts in 10m worker="w1" 4.0`, `restarts in 10m worker="w3" 4.0`, `backoff worker="w3" 3s`},
+		},
 		{panel: "Latency heatmap", headline: "Latency heatmap: 10s for highest bucket in use; evaluated at 01:15:00 UTC.", rows: []string{"highest bucket in use 10s"}},
 	} {
 		_, _, out, err := runPanel(t, d, fmt.Sprintf("panel: {dashboard: codex-dashboard.json, panel: %q, %s}", tt.panel, tt.options))

@@ -41,9 +41,9 @@ type Panel struct {
 	Overrides   []Override
 	Calc        string // how stat and gauge reduce a series: lastNotNull, mean, max, …
 	Columns     Columns
-	Datasource  string // the type of the targets' datasource where these do not say, "" when unknown
+	Datasource  string   // the type of the targets' datasource where these do not say, "" when unknown
 	Transforms  []string // what it does to its series that is not applied
-	Unsupported string // why it cannot be drawn at all, "" when it can
+	Unsupported string   // why it cannot be drawn at all, "" when it can
 }
 
 // Target is one query of a panel.
