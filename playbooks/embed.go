@@ -1,11 +1,13 @@
-// Package playbooks holds the shipped playbooks and the alert rules that they
-// go with.
+// Package playbooks holds the shipped playbooks, and the alert rules and the
+// dashboard that they go with.
 package playbooks
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 
 	"triagebot/triage/playbook"
 )
@@ -13,10 +15,26 @@ import (
 // AlertRules is the alert rules' file in Files.
 const AlertRules = "codex-alerts.yaml"
 
-// Files are the playbooks and the alert rules.
+// Dashboard is the Grafana dashboard's file in Files.
+const Dashboard = "codex-dashboard.json"
+
+// Files are the playbooks, the alert rules and the dashboard.
 //
-//go:embed *.yaml
+//go:embed *.yaml *.json
 var Files embed.FS
+
+// ReadDashboard reads a dashboard's file as read does, and where there is none
+// the shipped one of its name: a copied playbook finds its dashboard.
+func ReadDashboard(path string, read func(path string) ([]byte, error)) ([]byte, error) {
+	data, err := read(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return data, err
+	}
+	if shipped, missing := Files.ReadFile(filepath.Base(path)); missing == nil {
+		return shipped, nil
+	}
+	return nil, err
+}
 
 // All reads the shipped playbooks, by name, without the alert rules.
 func All() ([]playbook.File, error) {

@@ -138,6 +138,15 @@ func (k *checker) check(c *Config) {
 		k.url(path+".url", s.URL)
 		k.httpConfig(path, s.HTTPConfig)
 	}
+	if g := c.Grafana; g != nil {
+		k.required("grafana.url", g.URL)
+		k.url("grafana.url", g.URL)
+		if g.ExternalURL != g.URL {
+			k.url("grafana.external_url", g.ExternalURL)
+		}
+		k.httpConfig("grafana", g.HTTPConfig)
+		k.positive("grafana.timeout", g.Timeout)
+	}
 	for i, glob := range c.Playbooks.Files {
 		path := fmt.Sprintf("playbooks.files[%d]", i)
 		switch files, err := filepath.Glob(glob); {
@@ -156,7 +165,6 @@ func (k *checker) check(c *Config) {
 	k.slack(&c.Slack)
 	k.webhooks(c.Webhooks)
 	k.traces(&c.Traces)
-	k.grafana(&c.Grafana)
 	k.escalation(c)
 	k.routes(c)
 }

@@ -14,6 +14,7 @@ import (
 	promconfig "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 
+	"triagebot/triage/grafana"
 	"triagebot/triage/strictyaml"
 )
 
@@ -126,6 +127,16 @@ func (k *checker) fillIn(c *Config) {
 		orDefaultHTTP(&s.HTTPConfig)
 		c.Services[name] = s
 	}
+	if g := c.Grafana; g != nil {
+		trimURL(&g.URL, &g.ExternalURL)
+		orDefaultHTTP(&g.HTTPConfig)
+		if g.ExternalURL == "" {
+			g.ExternalURL = g.URL
+		}
+		if g.Timeout == 0 {
+			g.Timeout = model.Duration(grafana.DefaultTimeout)
+		}
+	}
 	for i := range c.Webhooks {
 		w := &c.Webhooks[i]
 		orDefaultHTTP(&w.HTTPConfig)
@@ -134,7 +145,6 @@ func (k *checker) fillIn(c *Config) {
 		}
 	}
 	k.fillInTraces(&c.Traces)
-	fillInGrafana(&c.Grafana)
 	trimURL(&c.Server.ExternalURL)
 	if c.Server.ExternalURL == "" {
 		c.Server.ExternalURL = localURL(c.Server.Listen)

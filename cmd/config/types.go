@@ -24,13 +24,13 @@ type Config struct {
 	Prometheus    Datasource            `yaml:"prometheus"`
 	Datasources   map[string]Datasource `yaml:"datasources"` // more of them, by name
 	Services      map[string]Service    `yaml:"services"`
+	Grafana       *Grafana              `yaml:"grafana,omitempty"` // nil: none
 	Playbooks     Playbooks             `yaml:"playbooks"`
 	Incidents     Incidents             `yaml:"incidents"`
 	Retention     Retention             `yaml:"retention"`
 	Slack         Slack                 `yaml:"slack"`
 	Webhooks      []Webhook             `yaml:"webhooks"`
 	Traces        Traces                `yaml:"traces"`
-	Grafana       Grafana               `yaml:"grafana"`
 	Escalation    map[string][]Contact  `yaml:"escalation"` // by the names that playbooks escalate to
 	Routes        []Route               `yaml:"routes"`     // the first that matches wins; the last matches all
 }
@@ -128,6 +128,15 @@ type Datasource struct {
 type Service struct {
 	URL        string                       `yaml:"url"`         // without a trailing slash
 	HTTPConfig *promconfig.HTTPClientConfig `yaml:"http_config"` // never nil
+}
+
+// Grafana is one that renders panels, is linked to, and whose annotations are
+// changes that may explain an incident.
+type Grafana struct {
+	URL         string                       `yaml:"url"`
+	ExternalURL string                       `yaml:"external_url,omitempty"` // for links; URL when ""
+	HTTPConfig  *promconfig.HTTPClientConfig `yaml:"http_config"`            // never nil
+	Timeout     model.Duration               `yaml:"timeout"`                // of one request; a render takes seconds
 }
 
 // Playbooks are where the playbooks are.

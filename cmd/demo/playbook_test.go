@@ -31,6 +31,7 @@ func kinds(t *testing.T, prometheusURL string, homes ...tracelog.Home) []playboo
 		Prometheus:        map[string]step.Datasource{"demo": {Querier: client}},
 		DefaultDatasource: "demo",
 		Traces:            homes,
+		Dashboards:        func(path string) ([]byte, error) { return playbooks.ReadDashboard(path, step.ReadDashboard) },
 	})
 }
 

@@ -57,7 +57,7 @@ func (a *app) tryClients(cfg *config.Config) error {
 // namedDeps are the datasources by name and without clients, which can be told
 // of a configuration that is wrong, too.
 func namedDeps(cfg *config.Config) step.Deps {
-	deps := step.Deps{Prometheus: map[string]step.Datasource{mainDatasource: {}}, DefaultDatasource: mainDatasource}
+	deps := step.Deps{Prometheus: map[string]step.Datasource{mainDatasource: {}}, DefaultDatasource: mainDatasource, Dashboards: readDashboard}
 	for name := range cfg.Datasources {
 		deps.Prometheus[name] = step.Datasource{}
 	}

@@ -16,6 +16,7 @@ import (
 	promconfig "github.com/prometheus/common/config"
 
 	"triagebot/cmd/config"
+	"triagebot/playbooks"
 	"triagebot/triage"
 	"triagebot/triage/grafana"
 	"triagebot/triage/incident"
@@ -90,7 +91,7 @@ func loadPlaybooks(cfg *config.Config, kinds []playbook.Kind, debugf func(string
 // stepDeps makes the clients that steps ask with. The error names all that
 // cannot be made.
 func (a *app) stepDeps(cfg *config.Config) (step.Deps, error) {
-	deps := step.Deps{Prometheus: map[string]step.Datasource{}, Services: map[string]step.Service{}}
+	deps := step.Deps{Prometheus: map[string]step.Datasource{}, Services: map[string]step.Service{}, Dashboards: readDashboard}
 	datasources := maps.Clone(cfg.Datasources)
 	if datasources == nil {
 		datasources = map[string]config.Datasource{}
@@ -117,24 +118,22 @@ func (a *app) stepDeps(cfg *config.Config) (step.Deps, error) {
 		}
 		deps.Services[name] = step.Service{URL: s.URL, Client: client}
 	}
-	deps.HTTP = &http.Client{}
-	if cfg.Grafana.URL != "" {
-		client, err := grafanaClient(&cfg.Grafana)
+	if g := cfg.Grafana; g != nil {
+		client, err := promconfig.NewClientFromConfig(*g.HTTPConfig, "grafana")
 		if err != nil {
-			problems = append(problems, err)
+			problems = append(problems, fmt.Errorf("grafana: %w", err))
 		} else {
-			deps.Annotations = client
+			asked := grafana.New(grafana.Options{URL: g.URL, PublicURL: g.ExternalURL, Client: client, Timeout: time.Duration(g.Timeout)})
+			deps.Grafana, deps.Annotations = asked, asked
 		}
 	}
+	deps.HTTP = &http.Client{}
 	return deps, errors.Join(problems...)
 }
 
-func grafanaClient(cfg *config.Grafana) (*grafana.Client, error) {
-	client, err := promconfig.NewClientFromConfig(*cfg.HTTPConfig, "grafana")
-	if err != nil {
-		return nil, fmt.Errorf("grafana: %w", err)
-	}
-	return grafana.New(grafana.Options{URL: cfg.URL, HTTP: client, Timeout: time.Duration(cfg.Timeout)})
+// readDashboard reads a dashboard beside its playbook, or the shipped one.
+func readDashboard(path string) ([]byte, error) {
+	return playbooks.ReadDashboard(path, step.ReadDashboard)
 }
 
 // reload reads the configuration file again. A bad one changes nothing.

@@ -120,7 +120,7 @@ func (d *explanationDraft) compile() (e explanation) {
 }
 
 func (d *explanationDraft) condition(key, source string) *Condition {
-	c, problems := d.loader.conditions.compile(source, &conditionScope{scope: d.scope, vars: d.vars}, &d.refs)
+	c, problems := d.loader.conditions.compile(source, &conditionScope{scope: d.scope, own: map[string]*cel.Type{}, vars: d.vars}, &d.refs)
 	for _, problem := range problems {
 		d.Errorf(d.node, key, "%s", problem)
 	}

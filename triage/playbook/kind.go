@@ -110,7 +110,11 @@ type Artifact struct {
 	Data      []byte
 	// Draw makes a picture once the verdict is known, so that its alt text and
 	// colours can state it; Data is then empty. May be nil.
-	Draw func(verdict triage.Verdict) (data []byte, alt string, err error)
+	Draw func(ctx context.Context, verdict triage.Verdict) (data []byte, alt string, err error)
+	// Follows has the finding go out before the picture is drawn: it comes after
+	// it, and one that fails is a line in the thread. For what takes long; needs
+	// Draw.
+	Follows bool
 }
 
 // StepError is an error of an action with what to do about it.

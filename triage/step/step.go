@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"triagebot/triage"
+	"triagebot/triage/grafana"
 	"triagebot/triage/playbook"
 	"triagebot/triage/promapi"
 	"triagebot/triage/tracelog"
@@ -29,6 +30,11 @@ type Deps struct {
 	Annotations Annotations
 	// Escalation are the contacts of each name that a step may escalate to.
 	Escalation map[string][]triage.Contact
+	// Dashboards reads the file of a dashboard that a panel step names; nil means
+	// ReadDashboard.
+	Dashboards func(path string) ([]byte, error)
+	// Grafana renders panels and is linked to; nil where none is configured.
+	Grafana Grafana
 	// HTTP asks whatever belongs to no service; nil means http.DefaultClient.
 	HTTP *http.Client
 	// Now is the clock; nil means time.Now.
@@ -50,6 +56,16 @@ type Querier interface {
 	Exemplars(ctx context.Context, expr string, from, to time.Time) ([]promapi.Exemplar, error)
 }
 
+// Grafana is asked for panels that it renders itself; *grafana.Client does.
+type Grafana interface {
+	// Dashboard gives a dashboard's JSON.
+	Dashboard(ctx context.Context, uid string) ([]byte, error)
+	// Render gives a panel as a PNG.
+	Render(ctx context.Context, v grafana.View) ([]byte, error)
+	// Link is where people see the panel.
+	Link(v grafana.View) string
+}
+
 // Service is one service and the client that is configured for it.
 type Service struct {
 	URL    string // base URL; the client is used for it and what is below it
@@ -64,10 +80,14 @@ func Kinds(d Deps) []playbook.Kind {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
+	if d.Dashboards == nil {
+		d.Dashboards = ReadDashboard
+	}
 	return []playbook.Kind{
 		&query{d},
 		&capture{d},
 		&trace{d},
+		&panel{d},
 		&logsKind{d},
 		&changes{d},
 		&policy{d},

@@ -126,6 +126,12 @@ func (tx *Tx) AddFinding(ctx context.Context, run triage.Run, f triage.Finding) 
 	return n == 1, err
 }
 
+// ReplaceFinding writes what a committed finding says anew. Call it under
+// LockIncident.
+func (tx *Tx) ReplaceFinding(ctx context.Context, runID int64, f triage.Finding) error {
+	return tx.exec(ctx, `UPDATE findings SET finding_json = $1 WHERE run_id = $2 AND step_id = $3`, toJSON(f), runID, f.StepID)
+}
+
 // Findings reads what a run has found so far, in the order in which it was found.
 func (db *DB) Findings(ctx context.Context, runID int64) ([]triage.Finding, error) {
 	return findings(ctx, db, runID)
