@@ -17,7 +17,8 @@ build: ## bin/triagebot
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/triagebot ./cmd/triagebot
 
 demo: ## a simulated service with a fault, and the thread it causes, in the browser
-	$(GO) run -ldflags '$(LDFLAGS)' ./cmd/triagebot demo
+	$(GO) build -ldflags '$(LDFLAGS)' -o .cache/triagebot ./cmd/triagebot
+	@exec .cache/triagebot demo
 
 test: ## all tests, on SQLite and on PostgreSQL, with the race detector
 	.ci/need postgresql

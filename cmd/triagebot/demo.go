@@ -236,8 +236,21 @@ func (d *demoShow) show(ctx context.Context) error {
 		return errors.New("the simulated service ended")
 	case <-ctx.Done():
 	}
-	d.say("\nThe evidence stays; verify it with:\n  triagebot evidence verify %s", d.bundle(inc.ID))
+	d.say("\nThe evidence stays; verify it with:\n  %s evidence verify %s", ownCommand(os.Executable()), d.bundle(inc.ID))
 	return nil
+}
+
+// ownCommand is how people call this program again. `go run` removes the
+// executable that it built once that ends.
+func ownCommand(executable string, err error) string {
+	switch {
+	case err != nil:
+		return "triagebot"
+	case strings.Contains(filepath.ToSlash(executable), "/go-build"):
+		return "go run ./cmd/triagebot"
+	default:
+		return executable
+	}
 }
 
 // bundle is the folder of an incident's evidence.

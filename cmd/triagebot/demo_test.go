@@ -1,7 +1,10 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -59,5 +62,29 @@ func TestADemoWhoseMessageIsGivenUpOnFails(t *testing.T) {
 	}
 	if err := d.untilShown(t.Context(), inc.ID); err == nil || !strings.Contains(err.Error(), "is_archived") {
 		t.Errorf("the demo ends with %v, want the message that was given up on, and why", err)
+	}
+}
+
+// The last words of a demo are a command to be copied.
+func TestTheDemoNamesAProgramThatIsThere(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		executable string
+		err        error
+		want       string
+	}{
+		{"/src/triagebot/.cache/triagebot", nil, "/src/triagebot/.cache/triagebot"},
+		{"/tmp/go-build123/b001/exe/triagebot", nil, "go run ./cmd/triagebot"},
+		{self, nil, "go run ./cmd/triagebot"}, // go test builds as go run does
+		{"", errors.New("no /proc"), "triagebot"},
+	} {
+		t.Run(fmt.Sprint(tc.executable, tc.err), func(t *testing.T) {
+			if got := ownCommand(tc.executable, tc.err); got != tc.want {
+				t.Errorf("called as %q, want %q", got, tc.want)
+			}
+		})
 	}
 }
