@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 	"go.yaml.in/yaml/v3"
 
+	"triagebot/triage/evidence"
 	"triagebot/triage/matcher"
 	"triagebot/triage/strictyaml"
 )
@@ -30,6 +31,7 @@ type checker struct {
 	root     *yaml.Node
 	problems strictyaml.Problems
 	skip     []string // keys that are known to be wrong, with all below them
+	redactor *evidence.Redactor
 }
 
 // given says whether the file has a key.
@@ -344,9 +346,15 @@ func (k *checker) channel(path, channel string) {
 	}
 }
 
+// url checks a URL to which paths are added.
 func (k *checker) url(path, u string) {
-	if u != "" && !isWebURL(u) {
+	switch {
+	case u == "":
+	case !isWebURL(u):
 		k.addf(path, "must be a URL that begins with http:// or https:// and holds no password; credentials belong into http_config")
+	case strings.ContainsAny(u, "?#"):
+		// It would be in links that are posted.
+		k.addf(path, "must end before the ? or # in it, for paths are added to it; a token belongs into http_config, as authorization with credentials_file or http_headers with files")
 	}
 }
 
