@@ -182,13 +182,21 @@ func (k *checker) storage(c *Config) {
 		}
 	}
 	k.within("storage.max_backlog", c.Storage.MaxBacklog, 1, 10_000_000)
-	if c.Evidence.Dir != "" && c.Evidence.BucketURL != "" {
-		k.addf("evidence.bucket_url", "stands beside dir; keep one of the two")
+	k.evidence(&c.Evidence)
+}
+
+func (k *checker) evidence(e *Evidence) {
+	if e.BucketURL == "" {
+		return
 	}
-	if u := c.Evidence.BucketURL; u != "" {
-		if parsed, err := url.Parse(u); err != nil || parsed.Scheme != "s3" || parsed.Host == "" {
-			k.addf("evidence.bucket_url", "must be the URL of an S3-compatible bucket, such as s3://triage-evidence?region=eu-central-1")
-		}
+	if e.Dir != "" {
+		k.addf("evidence.bucket_url", "stands beside dir; keep one of the two")
+		return
+	}
+	if u, err := url.Parse(e.BucketURL); err != nil || u.Scheme != "s3" || u.Host == "" {
+		k.addf("evidence.bucket_url", "must be the URL of an S3-compatible bucket, such as s3://triage-evidence?region=eu-central-1")
+	} else if err := evidence.CheckBucketURL(e.BucketURL); err != nil {
+		k.addf("evidence.bucket_url", "%v", err)
 	}
 }
 

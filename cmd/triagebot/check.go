@@ -6,12 +6,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"path/filepath"
+	"slices"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"triagebot/cmd/config"
-	"triagebot/triage/evidence"
 	"triagebot/triage/step"
 )
 
@@ -26,15 +27,10 @@ func checkConfigCommand(check *kingpin.CmdClause) subcommand {
 			if cfg == nil {
 				return exitError(1)
 			}
-			// What is wrong with the playbooks is said in the same go; datasources
-			// and services are not checked against a configuration that is wrong.
-			if _, err := loadPlaybooks(cfg, step.Kinds(step.Deps{})); err != nil {
+			// What is wrong with the playbooks is said in the same go.
+			if err := checkPlaybooks(cfg); err != nil {
 				fmt.Fprintln(stderr, err)
 			}
-			return exitError(1)
-		}
-		if err := evidence.CheckBucketURL(cfg.Evidence.BucketURL); err != nil {
-			fmt.Fprintln(stderr, err)
 			return exitError(1)
 		}
 		s, err := (&app{registry: prometheus.NewRegistry(), log: newLog(stderr, cfg)}).load(cfg)
@@ -48,4 +44,20 @@ func checkConfigCommand(check *kingpin.CmdClause) subcommand {
 		fmt.Fprintf(stdout, "%s is fine: %d playbooks, %d routes\n", *file, len(s.playbooks.All()), len(cfg.Routes))
 		return nil
 	}}
+}
+
+// checkPlaybooks says what is wrong with the playbooks of a configuration that
+// is not fit for use: no client is made of what it says, but the names of
+// datasources and services stand.
+func checkPlaybooks(cfg *config.Config) error {
+	files := slices.DeleteFunc(slices.Clone(cfg.Playbooks.Files), func(glob string) bool {
+		found, err := filepath.Glob(glob)
+		return err != nil || len(found) == 0 // said of the configuration
+	})
+	deps := step.Deps{Prometheus: map[string]step.Datasource{mainDatasource: {}}, DefaultDatasource: mainDatasource}
+	for name := range cfg.Datasources {
+		deps.Prometheus[name] = step.Datasource{}
+	}
+	_, err := loadPlaybooks(files, cfg.Services, step.Kinds(deps))
+	return err
 }

@@ -5,10 +5,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
 	"reflect"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -62,7 +64,7 @@ func (a *app) load(cfg *config.Config) (*settings, error) {
 		s.services[name] = service.URL
 	}
 	kinds := step.Kinds(deps)
-	if s.playbooks, err = loadPlaybooks(cfg, kinds); err != nil {
+	if s.playbooks, err = loadPlaybooks(cfg.Playbooks.Files, cfg.Services, kinds); err != nil {
 		return nil, err
 	}
 	if s.fallback, err = playbook.Fallback(kinds); err != nil {
@@ -71,16 +73,16 @@ func (a *app) load(cfg *config.Config) (*settings, error) {
 	return s, nil
 }
 
-func loadPlaybooks(cfg *config.Config, kinds []playbook.Kind) (*playbook.Set, error) {
-	files, err := playbook.ReadFiles(cfg.Playbooks.Files)
-	if err != nil {
+// loadPlaybooks reads and checks playbooks. A file that cannot be read hides
+// nothing that is wrong with the others.
+func loadPlaybooks(patterns []string, services map[string]config.Service, kinds []playbook.Kind) (*playbook.Set, error) {
+	files, unread := playbook.ReadFiles(patterns)
+	names := slices.AppendSeq(make([]string, 0, len(services)), maps.Keys(services)) // nil would allow any
+	set, err := playbook.Load(files, playbook.LoadOptions{Kinds: kinds, Services: names})
+	if err := errors.Join(unread, err); err != nil {
 		return nil, err
 	}
-	services := make([]string, 0, len(cfg.Services))
-	for name := range cfg.Services {
-		services = append(services, name)
-	}
-	return playbook.Load(files, playbook.LoadOptions{Kinds: kinds, Services: services})
+	return set, nil
 }
 
 // stepDeps makes the clients that steps ask with.
