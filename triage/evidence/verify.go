@@ -121,6 +121,9 @@ func verify(ctx context.Context, where, head string) (r Report, err error) {
 	if len(names) == 0 {
 		return r, errors.New("there is no file in it; give a bundle's own folder, such as incident-000042")
 	}
+	if !slices.ContainsFunc(names, isOfBundle) {
+		return r, errors.New("no file in it is a bundle's; give a bundle's own folder, such as incident-000042")
+	}
 	v := &verifier{bundle: b, report: Report{Bundle: bundleName(where), HeadChecked: head != ""}, listed: make(map[string]bool)}
 	m, err := v.manifest(ctx)
 	if err != nil {
@@ -150,6 +153,12 @@ func verify(ctx context.Context, where, head string) (r Report, err error) {
 		return r, err
 	}
 	return v.report, nil
+}
+
+// isOfBundle says whether a file is named as one of a bundle: what has one is a
+// bundle, though its manifest may be gone.
+func isOfBundle(name string) bool {
+	return name == ManifestName || name == ReportName || name == TimelineName || shortHash(name) != ""
 }
 
 type verifier struct {
