@@ -93,7 +93,8 @@ func TestCommandLine(t *testing.T) {
 		{"a playbook's problem", []string{"check", "config", filepath.Join(broken, "triagebot.yaml")}, 1, []string{"slow.yaml:6:", "valeu", `did you mean "value"?`}},
 		{"a problem here and one in a playbook", []string{"check", "config", both}, 1, []string{"log.level", "slow.yaml:6:", "valeu"}},
 		{"a bucket that this build cannot open", []string{"check", "config", bucket}, 1, []string{"triagebot.yaml:4: evidence.bucket_url: ", "s3://triage-evidence", "-tags s3", "slow.yaml:6:", "valeu"}},
-		{"no such configuration", []string{"serve", "--config.file", filepath.Join(dir, "none.yaml")}, 1, []string{"none.yaml"}},
+		{"no such configuration", []string{"serve", "--config.file", filepath.Join(dir, "none.yaml")}, 1, []string{"--config.file", "none.yaml", "does not exist"}},
+		{"a folder that is no bundle", []string{"evidence", "verify", dir}, 2, []string{"give a bundle's own folder"}},
 		{"no such bundle", []string{"evidence", "verify", filepath.Join(dir, "none")}, 2, []string{"error"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
