@@ -153,11 +153,7 @@ func (k *checker) server(s *Server) {
 	k.listen("server.listen", s.Listen)
 	k.url("server.external_url", s.ExternalURL)
 	if s.WebConfigFile != "" {
-		if _, err := readFile(s.WebConfigFile); err != nil {
-			k.addf("server.web_config_file", "%v", err)
-		} else if err := web.Validate(s.WebConfigFile); err != nil {
-			k.addf("server.web_config_file", "%s: %v", s.WebConfigFile, err)
-		}
+		k.webConfig(s)
 	}
 	if s.MaxBody < 1<<10 || s.MaxBody > 64<<20 {
 		k.addf("server.max_body", "%s is out of bounds; it must be from 1KiB to 64MiB", s.MaxBody)
@@ -168,6 +164,36 @@ func (k *checker) server(s *Server) {
 	k.positive("server.evidence_link_ttl", s.EvidenceLinkTTL)
 	if b := s.Auth.Basic; b != nil {
 		k.required("server.auth.basic.username", b.Username)
+	}
+}
+
+// webConfig checks exporter-toolkit's file, and that whoever gets past its
+// users can get past the webhook's as well: both read the one Authorization
+// header.
+func (k *checker) webConfig(s *Server) {
+	data, err := readFile(s.WebConfigFile)
+	if err != nil {
+		k.addf("server.web_config_file", "%v", err)
+		return
+	}
+	if err := web.Validate(s.WebConfigFile); err != nil {
+		k.addf("server.web_config_file", "%s: %v", s.WebConfigFile, err)
+		return
+	}
+	var file struct {
+		Users map[string]string `yaml:"basic_auth_users"`
+	}
+	if err := yaml.Unmarshal(data, &file); err != nil || len(file.Users) == 0 {
+		return // what is no such file, web.Validate has said
+	}
+	const same = "the basic_auth_users of web_config_file are asked for in the same Authorization header"
+	for _, token := range []struct{ key, given string }{{"bearer_token_file", s.Auth.BearerTokenFile}, {"bearer_token_env", s.Auth.BearerTokenEnv}} {
+		if token.given != "" {
+			k.addf("server.auth."+token.key, "nobody can show this token, for %s; remove it, for those users guard the webhook as well, or remove basic_auth_users there", same)
+		}
+	}
+	if b := s.Auth.Basic; b != nil && b.Username != "" && file.Users[b.Username] == "" {
+		k.addf("server.auth.basic.username", "nobody can log in as %q, for %s and have no such user; write one of them with the same password, or remove basic", b.Username, same)
 	}
 }
 
@@ -251,7 +277,10 @@ func (k *checker) webhooks(webhooks []Webhook) {
 		switch {
 		case w.URL == "" && w.URLFile == "":
 			k.addf(path+".url", "is missing; write url, or url_file with a file that holds it")
-		case w.URL != "" && !isWebURL(string(w.URL)):
+		case w.URL == "" || isWebURL(string(w.URL)):
+		case w.URLFile != "":
+			k.addf(path+".url_file", "what stands in the file %s must be a URL that begins with http:// or https:// and holds no password", w.URLFile)
+		default:
 			k.addf(path+".url", "must be a URL that begins with http:// or https:// and holds no password")
 		}
 		k.httpConfig(path, w.HTTPConfig)
