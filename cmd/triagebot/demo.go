@@ -60,6 +60,7 @@ const (
 	demoLook    = 100 * time.Millisecond
 
 	demoDatabase = "triagebot.db" // in the demo's folder
+	demoEvidence = "evidence"     // likewise
 )
 
 // runDemo sets the demo's world and triagebot up, and takes both down again.
@@ -123,12 +124,16 @@ func demoDir(dir string) (string, error) {
 	const most = 1000
 	own := dir
 	for n := 2; n <= most; n++ {
-		_, err := os.Lstat(filepath.Join(own, demoDatabase))
-		if errors.Is(err, fs.ErrNotExist) {
-			return own, os.MkdirAll(own, 0o750)
+		used := false
+		for _, name := range []string{demoDatabase, demoEvidence} {
+			_, err := os.Lstat(filepath.Join(own, name))
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return "", fmt.Errorf("--dir: %w", err)
+			}
+			used = used || err == nil
 		}
-		if err != nil {
-			return "", fmt.Errorf("--dir: %w", err)
+		if !used {
+			return own, os.MkdirAll(own, 0o750)
 		}
 		own = filepath.Join(dir, fmt.Sprintf("demo-%d", n))
 	}
@@ -153,7 +158,7 @@ server:
 storage:
   sqlite: {path: %s}
 evidence:
-  dir: evidence
+  dir: %s
 prometheus:
   url: %s
 services:
@@ -184,7 +189,7 @@ func writeDemoConfig(o demoOptions, address string, lab *demo.Lab) (string, erro
 		}
 	}
 	file := filepath.Join(o.dir, "triagebot.yaml")
-	text := fmt.Sprintf(demoConfig, address, demoDatabase, lab.PrometheusURL(), lab.AppURL(), o.channel, demoChannel) +
+	text := fmt.Sprintf(demoConfig, address, demoDatabase, demoEvidence, lab.PrometheusURL(), lab.AppURL(), o.channel, demoChannel) +
 		codexsim.TracesConfig(filepath.Base(lab.LogDir())) // beside the configuration
 	return file, os.WriteFile(file, []byte(text), 0o600)
 }
@@ -255,7 +260,7 @@ func ownCommand(executable string, err error) string {
 
 // bundle is the folder of an incident's evidence.
 func (d *demoShow) bundle(incidentID int64) string {
-	return filepath.Join(d.dir, "evidence", evidence.Folder(incidentID))
+	return filepath.Join(d.dir, demoEvidence, evidence.Folder(incidentID))
 }
 
 // showOnce follows one incident to its end.

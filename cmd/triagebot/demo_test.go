@@ -16,12 +16,14 @@ import (
 
 func TestADemoLeavesTheOneBeforeItAlone(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "demo")
-	for _, want := range []string{dir, filepath.Join(dir, "demo-2"), filepath.Join(dir, "demo-3")} {
+	for _, demo := range []struct{ want, leaves string }{
+		{dir, demoDatabase}, {filepath.Join(dir, "demo-2"), filepath.Join(demoEvidence, "x")}, {filepath.Join(dir, "demo-3"), demoDatabase},
+	} {
 		got, err := demoDir(dir)
-		if err != nil || got != want {
-			t.Fatalf("the demo goes into %s (%v), want %s", got, err, want)
+		if err != nil || got != demo.want {
+			t.Fatalf("the demo goes into %s (%v), want %s", got, err, demo.want)
 		}
-		write(t, got, demoDatabase, "")
+		write(t, got, demo.leaves, "")
 	}
 	if _, err := demoDir(write(t, t.TempDir(), "file", "")); err == nil {
 		t.Error("a file was taken for the demo's folder")
