@@ -14,6 +14,7 @@ import (
 	promconfig "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 
+	"triagebot/triage/evidence"
 	"triagebot/triage/grafana"
 	"triagebot/triage/strictyaml"
 )
@@ -58,8 +59,8 @@ func check(path string, data []byte) (*Config, strictyaml.Problems) {
 		return nil, problems
 	}
 	c := defaults()
-	k := &checker{file: path, dir: filepath.Dir(path), root: root}
-	k.problems = explainSecrets(strictyaml.Decode(path, "", root, c))
+	k := &checker{file: path, dir: filepath.Dir(path), root: root, redactor: evidence.NewRedactor()}
+	k.problems = k.withoutSecrets(explainSecrets(strictyaml.Decode(path, "", root, c)))
 	for _, p := range k.problems {
 		k.skipBelow(p)
 	}
@@ -223,9 +224,9 @@ func LoadTraces(path string) (*Traces, error) {
 	if len(problems) > 0 {
 		return nil, problems.Err()
 	}
-	k := &checker{file: path, dir: filepath.Dir(path), root: root}
+	k := &checker{file: path, dir: filepath.Dir(path), root: root, redactor: evidence.NewRedactor()}
 	c := defaults()
-	for _, p := range strictyaml.Decode(path, "", root, c) {
+	for _, p := range k.withoutSecrets(strictyaml.Decode(path, "", root, c)) {
 		k.skipBelow(p)
 		if p.Key == "traces" || strings.HasPrefix(p.Key, "traces.") {
 			k.problems = append(k.problems, p)

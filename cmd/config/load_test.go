@@ -162,6 +162,41 @@ func TestWhatIsPrintedLoadsAgain(t *testing.T) {
 	}
 }
 
+func TestClientsSettingsThatAreNoSecretsAreAccepted(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "secret"), "hunter2")
+	c, err := LoadBytes(filepath.Join(dir, "config.yaml"), []byte(`
+prometheus:
+  url: http://127.0.0.1:9090/prometheus
+  http_config:
+    proxy_url: http://proxy.example.org:3128
+    no_proxy: 127.0.0.1,.example.org
+    proxy_connect_header: {Proxy-Authorization: ["Basic aHVudGVyMg=="]}
+    http_headers: {X-Scope-OrgID: {values: [team-a, team-b]}, X-Api-Key: {files: [secret]}}
+    tls_config: {server_name: prometheus.example.org, insecure_skip_verify: true, min_version: TLS12}
+    oauth2:
+      client_id: 3f2504e0-4f89-11d3-9a0c-0305e82c3301
+      client_secret_file: secret
+      grant_type: client_credentials
+      scopes: [https://graph.example.org/.default, openid]
+      token_url: https://login.example.org/3f2504e0-4f89-11d3-9a0c-0305e82c3301/oauth2/v2.0/token?api-version=1.0
+      endpoint_params: {audience: "https://prometheus.example.org", resource: metrics, client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}
+alertmanagers: [{name: main, url: "http://127.0.0.1:9093", http_config: {basic_auth: {username: triagebot, password_file: secret}}}]
+services: {app: {url: "http://127.0.0.1:8080", http_config: {authorization: {type: Bearer, credentials_file: secret}}}}
+routes: [{notifier: slack, channel: "#incidents"}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var printed strings.Builder
+	if err := c.Print(&printed); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(printed.String(), "aHVudGVyMg") {
+		t.Errorf("a proxy's password is shown:\n%s", printed.String())
+	}
+}
+
 func TestPathsCountFromTheFilesFolder(t *testing.T) {
 	dir := t.TempDir()
 	writeFile(t, filepath.Join(dir, "ca.pem"), "x")

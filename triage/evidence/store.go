@@ -92,6 +92,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 			return nil, fmt.Errorf("evidence folder %s: %w", o.Dir, err)
 		}
 		s.bucket, err = openDir(s.dir, true)
+		if err == nil {
+			if err := narrow(s.dir, sharedDirMode); err != nil { // another user's, as on a volume that is mounted so
+				s.log.WithError(err).Warn("others than triagebot may read the evidence folder; take their permissions from it")
+			}
+		}
 	default:
 		s.bucket, err = openURL(ctx, o.BucketURL)
 	}
@@ -104,7 +109,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 func openDir(dir string, create bool) (*blob.Bucket, error) {
 	bucket, err := fileblob.OpenBucket(dir, &fileblob.Options{
 		CreateDir:   create,
-		DirFileMode: 0o750,
+		DirFileMode: dirMode,
 		NoTempDir:   true, // a rename from another file system fails
 		Metadata:    fileblob.MetadataDontWrite,
 	})
@@ -270,6 +275,9 @@ func (s *Store) makeDurable(key string) error {
 	if s.dir == "" {
 		return nil // an object store answers when it has stored
 	}
+	// Where this fails, as on a file system without permissions, the folder's
+	// guard it, of which Open warns.
+	_ = narrow(filepath.Join(s.dir, filepath.FromSlash(key)), fileMode)
 	return syncUp(s.dir, key, s.sync)
 }
 

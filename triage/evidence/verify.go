@@ -135,6 +135,9 @@ func verifyFiles(ctx context.Context, b bundleReader, name, head string) (r Repo
 	if len(names) == 0 {
 		return r, errors.New("there is no file in it; give a bundle's own folder, such as incident-000042")
 	}
+	if !slices.ContainsFunc(names, isOfBundle) {
+		return r, errors.New("no file in it is a bundle's; give a bundle's own folder, such as incident-000042")
+	}
 	v := &verifier{bundle: b, report: Report{Bundle: name, HeadChecked: head != ""}, listed: make(map[string]bool)}
 	m, err := v.manifest(ctx)
 	if err != nil {
@@ -164,6 +167,12 @@ func verifyFiles(ctx context.Context, b bundleReader, name, head string) (r Repo
 		return r, err
 	}
 	return v.report, nil
+}
+
+// isOfBundle says whether a file is named as one of a bundle: what has one is a
+// bundle, though its manifest may be gone.
+func isOfBundle(name string) bool {
+	return name == ManifestName || name == ReportName || name == TimelineName || shortHash(name) != ""
 }
 
 type verifier struct {
