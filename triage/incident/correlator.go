@@ -355,7 +355,7 @@ func (c *Correlator) logAlerts(ctx context.Context, tx *store.Tx, incidentID int
 			if ch.ends {
 				when, text = ch.alert.EndsAt, fmt.Sprintf("%s no longer fires", ch.alert.Labels)
 			}
-			text = c.Parent.redact(text + " (" + when.UTC().Format(time.RFC3339) + ")")
+			text = c.Parent.Redact.Text(text + " (" + when.UTC().Format(time.RFC3339) + ")")
 			if err := tx.AppendTimeline(ctx, triage.TimelineEntry{IncidentID: incidentID, At: at, Kind: kind.name, Actor: "alertmanager", Text: text}); err != nil {
 				return err
 			}
