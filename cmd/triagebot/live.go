@@ -85,7 +85,7 @@ func loadPlaybooks(cfg *config.Config, kinds []playbook.Kind) (*playbook.Set, er
 
 // stepDeps makes the clients that steps ask with.
 func (a *app) stepDeps(cfg *config.Config) (step.Deps, error) {
-	deps := step.Deps{Prometheus: map[string]step.Datasource{}, Services: map[string]step.Service{}}
+	deps := step.Deps{Prometheus: map[string]step.Datasource{}, Services: map[string]step.Service{}, Redact: a.redact}
 	datasources := maps.Clone(cfg.Datasources)
 	if datasources == nil {
 		datasources = map[string]config.Datasource{}

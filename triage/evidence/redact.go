@@ -143,7 +143,13 @@ func replace(text []byte, spans []span) []byte {
 func placeholder(rule string) string { return "<redacted:" + rule + ">" }
 
 // Links write its brackets as %3C and %3E.
-var placeholderHead = regexp.MustCompile(`^(?:<|%3C)redacted:[a-z0-9-]{1,64}(?:>|%3E)`)
+var (
+	anyPlaceholder  = regexp.MustCompile(`(?:<|%3C)redacted:[a-z0-9-]{1,64}(?:>|%3E)`)
+	placeholderHead = regexp.MustCompile(`^` + anyPlaceholder.String())
+)
+
+// countMasks is how many secrets are masked in a text.
+func countMasks(text []byte) int { return len(anyPlaceholder.FindAllIndex(text, -1)) }
 
 // placeholderLen is the length of the placeholder that b begins with, or 0.
 func placeholderLen(b []byte) int {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"triagebot/triage"
 	"triagebot/triage/playbook"
 	"triagebot/triage/promapi"
 	"triagebot/triage/tracelog"
@@ -24,6 +25,11 @@ type Deps struct {
 	// Traces are where requests are looked up; none at all is allowed, and then a
 	// step that needs them says so when it runs.
 	Traces []tracelog.Home
+	// Redact masks secrets; nil masks none. Kinds has the datasources' series come
+	// with their labels masked. Of all else that a kind finds the runner masks what
+	// is said and package evidence what is kept; only what a kind draws, it has to
+	// pass through Redact itself.
+	Redact triage.Redact
 	// HTTP asks whatever belongs to no service; nil means http.DefaultClient.
 	HTTP *http.Client
 	// Now is the clock; nil means time.Now.
@@ -58,6 +64,14 @@ func Kinds(d Deps) []playbook.Kind {
 	}
 	if d.Now == nil {
 		d.Now = time.Now
+	}
+	if d.Redact != nil {
+		masked := make(map[string]Datasource, len(d.Prometheus))
+		for name, s := range d.Prometheus {
+			s.Querier = maskedQuerier{s.Querier, d.Redact}
+			masked[name] = s
+		}
+		d.Prometheus = masked
 	}
 	return []playbook.Kind{
 		&query{d},
