@@ -79,8 +79,10 @@ func TestAValueIsMaskedByTheNameOfItsLabel(t *testing.T) {
 			t.Errorf("a secret is shown: %s", shown)
 		}
 		want := []triage.Field{
-			{Name: "service", Value: "api"}, {Name: "api_key", Value: "<redacted:api-key>"},
-			{Name: "db_password", Value: "<redacted:password>"}, {Name: "pod", Value: "a"},
+			{Name: "service", Value: "api"},
+			{Name: "api_key", Value: "<redacted:api-key>"},
+			{Name: "db_password", Value: "<redacted:password>"},
+			{Name: "pod", Value: "a"},
 		}
 		if diff := cmp.Diff(want, parent.Fields); diff != "" {
 			t.Errorf("fields (-want +got):\n%s", diff)
