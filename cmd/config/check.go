@@ -180,6 +180,7 @@ func (k *checker) server(s *Server) {
 	if s.MaxBody < 1<<10 || s.MaxBody > 64<<20 {
 		k.addf("server.max_body", "%s is out of bounds; it must be from 1KiB to 64MiB", s.MaxBody)
 	}
+	k.within("server.max_alertnames", s.MaxAlertnames, 1, 100_000)
 	k.within("server.max_concurrent", s.MaxConcurrent, 1, 10000)
 	k.positive("server.read_timeout", s.ReadTimeout)
 	k.positive("server.write_timeout", s.WriteTimeout)

@@ -75,7 +75,7 @@ func check(path string, data []byte) (*Config, strictyaml.Problems) {
 func defaults() *Config {
 	return &Config{
 		Server: Server{
-			Listen: ":9095", MaxBody: 3 << 20, MaxConcurrent: 256,
+			Listen: ":9095", MaxBody: 3 << 20, MaxAlertnames: 1000, MaxConcurrent: 256,
 			ReadTimeout: model.Duration(10 * time.Second), WriteTimeout: model.Duration(time.Minute),
 			EvidenceLinkTTL: model.Duration(720 * time.Hour),
 		},

@@ -41,6 +41,7 @@ type Server struct {
 	ExternalURL     string         `yaml:"external_url"`    // without a trailing slash
 	WebConfigFile   string         `yaml:"web_config_file"` // exporter-toolkit's: TLS, mutual TLS, basic auth
 	MaxBody         Size           `yaml:"max_body"`        // of a notification
+	MaxAlertnames   int            `yaml:"max_alertnames"`  // of one notification: each becomes an incident
 	MaxConcurrent   int            `yaml:"max_concurrent"`  // notifications received at once
 	ReadTimeout     model.Duration `yaml:"read_timeout"`
 	WriteTimeout    model.Duration `yaml:"write_timeout"`

@@ -91,7 +91,7 @@ func loadPlaybooks(cfg *config.Config, kinds []playbook.Kind, debugf func(string
 // stepDeps makes the clients that steps ask with. The error names all that
 // cannot be made.
 func (a *app) stepDeps(cfg *config.Config) (step.Deps, error) {
-	deps := step.Deps{Prometheus: map[string]step.Datasource{}, Services: map[string]step.Service{}, Dashboards: readDashboard}
+	deps := step.Deps{Prometheus: map[string]step.Datasource{}, Services: map[string]step.Service{}, Dashboards: readDashboard, Redact: a.redact}
 	datasources := maps.Clone(cfg.Datasources)
 	if datasources == nil {
 		datasources = map[string]config.Datasource{}

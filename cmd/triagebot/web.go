@@ -35,7 +35,7 @@ func (a *app) routes() (http.Handler, error) {
 	auth := func() receive.Credentials { return a.live.get().credentials }
 	receive.NewHandler(receive.Options{
 		Ingester: a.committer, Auth: auth,
-		MaxBody: int64(a.cfg.Server.MaxBody), MaxConcurrent: a.cfg.Server.MaxConcurrent,
+		MaxBody: int64(a.cfg.Server.MaxBody), MaxAlertnames: a.cfg.Server.MaxAlertnames, MaxConcurrent: a.cfg.Server.MaxConcurrent,
 		BodyTimeout: time.Duration(a.cfg.Server.ReadTimeout),
 		Log:         a.log, Registerer: a.registry,
 	}).Register(r)

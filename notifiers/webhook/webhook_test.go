@@ -150,7 +150,7 @@ func TestThePageShowsTheBodyOfEachKind(t *testing.T) {
 		t.Fatal(err)
 	}
 	bodies, err := filepath.Glob("testdata/*.json")
-	if err != nil || len(bodies) != 5 {
+	if err != nil || len(bodies) != 6 {
 		t.Fatal(bodies, err)
 	}
 	for _, file := range bodies {

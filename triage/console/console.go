@@ -54,7 +54,7 @@ type Options struct {
 	Challenge  func() string
 	// About says what a playbook calls itself and where its runbook is.
 	About  func(playbook string) (title, owner, runbook string)
-	Redact func(string) string // masks secrets
+	Redact triage.Redact
 	Log    logrus.FieldLogger
 }
 

@@ -94,7 +94,7 @@ func (h *Handler) incident(ctx context.Context, p pass, id int64) (*incidentView
 		return nil, err
 	}
 	v := &incidentView{
-		Incident: inc, Status: status(inc), Impact: h.Redact(impact(inc)), Lasted: lasted(inc),
+		Incident: inc, Status: status(inc), Impact: h.Redact.Text(impact(inc)), Lasted: lasted(inc),
 		Verify: p.link(h.Signer, "/incidents/"+strconv.FormatInt(id, 10), id, "", url.Values{"verify": {""}}),
 	}
 	var runbook string
@@ -106,7 +106,7 @@ func (h *Handler) incident(ctx context.Context, p pass, id int64) (*incidentView
 		v.List = "/incidents"
 	}
 	for _, name := range inc.Labels.Names() {
-		v.Labels = append(v.Labels, h.Redact(name+"="+strconv.Quote(inc.Labels[name])))
+		v.Labels = append(v.Labels, h.Redact.Text(name)+"="+strconv.Quote(h.Redact.Value(name, inc.Labels[name])))
 	}
 	runs, err := h.Store.RunsOf(ctx, id)
 	if err != nil {
@@ -242,7 +242,7 @@ func (h *Handler) links(inc triage.Incident, runbook string) []triage.Link {
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || slices.ContainsFunc(links, func(o triage.Link) bool { return o.Title == l.Title }) {
 			continue
 		}
-		links = append(links, triage.Link{Title: l.Title, URL: h.Redact(l.URL)})
+		links = append(links, triage.Link{Title: l.Title, URL: h.Redact.URL(l.URL)})
 	}
 	return links
 }

@@ -94,7 +94,7 @@ func (h *Handler) serveList(w http.ResponseWriter, r *http.Request) {
 }
 
 // masked is labels as text, with their secrets masked: by their names as well.
-func (h *Handler) masked(labels triage.Labels) string { return h.Redact(labels.String()) }
+func (h *Handler) masked(labels triage.Labels) string { return h.Redact.Labels(labels).String() }
 
 // lasted is how long an incident took; "" while it fires.
 func lasted(inc triage.Incident) string {

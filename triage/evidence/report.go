@@ -264,7 +264,7 @@ func (r *reportWriter) text(s string) string {
 
 // link is a link to an http URL, or its title with the URL as text.
 func (r *reportWriter) link(title, target string) string {
-	target = r.store.masked(target)
+	target = triage.Redact(r.store.masked).URL(target)
 	plain := strings.HasPrefix(target, "http://") || strings.HasPrefix(target, "https://")
 	if !plain || len(target) > maxReportText || strings.ContainsFunc(target, func(c rune) bool {
 		return c <= ' ' || c >= 0x7f || strings.ContainsRune("()<>[]\\`\"'", c)

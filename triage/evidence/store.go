@@ -214,7 +214,11 @@ func (s *Store) stage(ctx context.Context, incidentID, runID int64, step string,
 	if len(a.Data) > MaxArtifact {
 		return Staged{}, fmt.Errorf("%d bytes are more than the %d an artifact may have; cut it where it is captured", len(a.Data), MaxArtifact)
 	}
-	data, masked := s.redactor.Redact(a.Data, a.MediaType)
+	data, _ := s.redactor.Redact(a.Data, a.MediaType)
+	masked := 0
+	if !isPicture(a.MediaType) {
+		masked = countMasks(data) // some secrets are masked before they come here
+	}
 	source, maskedInSource := s.redactor.RedactString(a.Source)
 	sum := sha256Hex(data)
 	staged := Staged{

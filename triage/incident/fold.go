@@ -32,25 +32,25 @@ type change struct {
 // are known of the incident. It returns the changes and the alerts as they are
 // afterwards.
 func fold(known, incoming []triage.Alert, at time.Time) (changes []change, after []triage.Alert) {
-	after = slices.Clone(known)
+	r := newRoster(known)
 	for _, a := range incoming {
-		for _, c := range foldOne(after, a, at) {
+		for _, c := range r.fold(a, at) {
 			changes = append(changes, c)
-			after = apply(after, c)
+			r.apply(c)
 		}
 	}
-	return changes, after
+	return changes, r.alerts
 }
 
-func foldOne(known []triage.Alert, a triage.Alert, at time.Time) []change {
-	if i := indexOf(known, a.Fingerprint, a.StartsAt); i >= 0 {
-		return []change{foldSame(known[i], a, at)}
+func (r *roster) fold(a triage.Alert, at time.Time) []change {
+	if i, is := r.byIdentity[identityOf(a.Fingerprint, a.StartsAt)]; is {
+		return []change{foldSame(r.alerts[i], a, at)}
 	}
-	i := indexFiring(known, a.Fingerprint)
-	if i < 0 {
+	firing := r.firing[a.Fingerprint]
+	if len(firing) == 0 {
 		return []change{{alert: a, wasStartsAt: a.StartsAt, fires: a.Status == triage.AlertFiring}}
 	}
-	k := known[i]
+	k := r.alerts[firing[0]]
 	switch {
 	case a.Status == triage.AlertResolved && !a.EndsAt.IsZero() && !a.EndsAt.After(k.StartsAt):
 		// The late resolve of an earlier firing; the one that fires now goes on.
@@ -116,24 +116,52 @@ func (c change) result() string {
 	}
 }
 
-func apply(alerts []triage.Alert, c change) []triage.Alert {
-	if i := indexOf(alerts, c.alert.Fingerprint, c.wasStartsAt); i >= 0 {
-		alerts[i] = c.alert
-		return alerts
+// identity is what makes an alert the same alert, to the microsecond that the
+// database keeps.
+type identity struct {
+	fingerprint string
+	startsAt    int64
+}
+
+func identityOf(fingerprint string, startsAt time.Time) identity {
+	return identity{fingerprint, startsAt.UnixMicro()}
+}
+
+// roster is the alerts of an incident, which may be tens of thousands, with
+// where in them each stands.
+type roster struct {
+	alerts     []triage.Alert
+	byIdentity map[identity]int
+	firing     map[string][]int // by fingerprint; one, but for what two writers may leave
+}
+
+func newRoster(alerts []triage.Alert) *roster {
+	r := &roster{alerts: slices.Clone(alerts), byIdentity: make(map[identity]int, len(alerts)), firing: map[string][]int{}}
+	for i, a := range r.alerts {
+		r.enter(i, a)
 	}
-	return append(alerts, c.alert)
+	return r
 }
 
-func indexOf(alerts []triage.Alert, fingerprint string, startsAt time.Time) int {
-	return slices.IndexFunc(alerts, func(a triage.Alert) bool {
-		return a.Fingerprint == fingerprint && a.StartsAt.Equal(startsAt)
-	})
+func (r *roster) enter(i int, a triage.Alert) {
+	r.byIdentity[identityOf(a.Fingerprint, a.StartsAt)] = i
+	if a.Status == triage.AlertFiring {
+		r.firing[a.Fingerprint] = append(r.firing[a.Fingerprint], i)
+	}
 }
 
-func indexFiring(alerts []triage.Alert, fingerprint string) int {
-	return slices.IndexFunc(alerts, func(a triage.Alert) bool {
-		return a.Fingerprint == fingerprint && a.Status == triage.AlertFiring
-	})
+func (r *roster) apply(c change) {
+	was := identityOf(c.alert.Fingerprint, c.wasStartsAt)
+	i, known := r.byIdentity[was]
+	if known {
+		delete(r.byIdentity, was)
+		r.firing[was.fingerprint] = slices.DeleteFunc(r.firing[was.fingerprint], func(k int) bool { return k == i })
+		r.alerts[i] = c.alert
+	} else {
+		i = len(r.alerts)
+		r.alerts = append(r.alerts, c.alert)
+	}
+	r.enter(i, c.alert)
 }
 
 // summarize sets what an incident says of its alerts as a whole. alerts are all

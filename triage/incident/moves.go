@@ -189,7 +189,7 @@ func parentPriority(inc triage.Incident) int {
 }
 
 func (c *Correlator) log(ctx context.Context, tx *store.Tx, incidentID int64, at time.Time, kind, actor, text string) error {
-	text = c.Parent.redact(text)
+	text = c.Parent.Redact.Text(text)
 	c.Log.WithField("incident", incidentID).Info(text)
 	return tx.AppendTimeline(ctx, triage.TimelineEntry{IncidentID: incidentID, At: at, Kind: kind, Actor: actor, Text: text})
 }

@@ -19,20 +19,13 @@ type Parent struct {
 	About func(playbook string) About
 	// Fallback is the name of the playbook for alerts that none matches.
 	Fallback string
-	// Redact masks the secrets in a text of the alerts'; nil masks none. What an
-	// incident's alerts say reaches the channel and the timeline through it.
-	Redact func(text string) string
+	// Redact masks the secrets in what alerts say, which reaches the channel and
+	// the timeline through it.
+	Redact triage.Redact
 }
 
 // About is what a playbook says of itself; each may be "".
 type About struct{ Title, Owner, Runbook string }
-
-func (p Parent) redact(text string) string {
-	if p.Redact == nil {
-		return text
-	}
-	return p.Redact(text)
-}
 
 // maxFields is what a parent message has room for.
 const maxFields = 6
@@ -43,9 +36,9 @@ func (p Parent) Post(inc triage.Incident, steps []triage.StepMark, findings []tr
 	post := triage.ParentPost{
 		IncidentID: inc.ID,
 		State:      inc.State,
-		Severity:   inc.Severity,
-		Alertname:  inc.Alertname,
-		Impact:     p.redact(impact(inc)),
+		Severity:   p.Redact.Text(inc.Severity),
+		Alertname:  p.Redact.Text(inc.Alertname),
+		Impact:     p.Redact.Text(impact(inc)),
 		Fields:     fields(inc),
 		Playbook:   inc.Playbook,
 		NoPlaybook: inc.Playbook == p.Fallback,
@@ -64,13 +57,13 @@ func (p Parent) Post(inc triage.Incident, steps []triage.StepMark, findings []tr
 		about = p.About(inc.Playbook)
 	}
 	post.PlaybookTitle, post.Owner = about.Title, about.Owner
-	for i := range post.Fields {
-		post.Fields[i].Value = p.redact(post.Fields[i].Value)
+	for i, f := range post.Fields {
+		post.Fields[i] = triage.Field{Name: p.Redact.Text(f.Name), Value: p.Redact.Value(f.Name, f.Value)}
 	}
 	post.Links = append(post.Links, annotationLinks(inc, about.Runbook)...)
 	post.Links = append(post.Links, alertmanagerLinks(inc)...)
 	for i := range post.Links {
-		post.Links[i].URL = p.redact(post.Links[i].URL)
+		post.Links[i].URL = p.Redact.URL(post.Links[i].URL)
 	}
 	if p.Links != nil {
 		post.Links = append(post.Links, p.Links(inc)...)

@@ -101,7 +101,8 @@ type OutcomeRow struct {
 }
 
 // Artifact is something to keep as evidence. Secrets in Data are redacted by
-// package evidence before it is stored.
+// package evidence before it is stored; nobody can redact those in a picture, so
+// Draw draws none.
 type Artifact struct {
 	Name      string // file name, without folder: p95.json
 	Title     string

@@ -5,7 +5,6 @@ package runner
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -96,14 +95,25 @@ func draw(ctx context.Context, a playbook.Artifact, verdict triage.Verdict) (dat
 	return a.Draw(ctx, verdict)
 }
 
-// redact masks secrets in all the text of a finding, which is stored and posted.
+// redact masks secrets in all of a finding that does not come from the
+// playbook's file or from triagebot itself: it is stored and posted.
 func (x *execution) redact(f *triage.Finding) {
-	f.Headline, f.NextStep = x.Redact(f.Headline), x.Redact(f.NextStep)
-	for i := range f.Rows {
-		f.Rows[i].Name, f.Rows[i].Value, f.Rows[i].Baseline = x.Redact(f.Rows[i].Name), x.Redact(f.Rows[i].Value), x.Redact(f.Rows[i].Baseline)
+	f.Headline, f.NextStep, f.Skipped = x.Redact.Text(f.Headline), x.Redact.Text(f.NextStep), x.Redact.Text(f.Skipped)
+	for i, row := range f.Rows {
+		field := row.Name
+		if strings.Contains(field, " ") {
+			field = "" // no field's name: accepted → first_token is a time between two
+		}
+		f.Rows[i].Name, f.Rows[i].Value, f.Rows[i].Baseline = x.Redact.Text(row.Name), x.Redact.Value(field, row.Value), x.Redact.Value(field, row.Baseline)
+	}
+	for i, l := range f.Links {
+		f.Links[i] = triage.Link{Title: x.Redact.Text(l.Title), URL: x.Redact.URL(l.URL)}
+	}
+	for i, e := range f.Evidence { // its URL is signed, which is to stay
+		f.Evidence[i].Title, f.Evidence[i].Alt = x.Redact.Text(e.Title), x.Redact.Text(e.Alt)
 	}
 	for i := range f.Debug {
-		f.Debug[i] = x.Redact(f.Debug[i])
+		f.Debug[i] = x.Redact.Text(f.Debug[i])
 	}
 	f.Vars = finite(f.Vars)
 }
@@ -119,38 +129,31 @@ func finite(vars map[string]any) map[string]any {
 }
 
 // redactVars masks secrets in a step's variables, however deep: the sentences
-// of its finding, later steps and the database see what is left. What is nested
-// is masked as JSON, where a secret is known by its key as well.
-func redactVars(vars map[string]any, redact func(string) string) map[string]any {
+// of its finding, later steps and the database see what is left. One that
+// cannot be masked is dropped.
+func redactVars(vars map[string]any, redact triage.Redact) map[string]any {
 	const maxText = 64 << 10
 	out := make(map[string]any, len(vars))
 	for name, v := range vars {
 		switch v := v.(type) {
+		case nil, bool, float64, int64:
+			out[name] = v
 		case string:
 			if len(v) > maxText {
 				v = strings.ToValidUTF8(v[:maxText], "")
 			}
-			out[name] = redact(v)
+			out[name] = redact.Value(name, v)
 		case map[string]string:
-			if kept := (map[string]string)(nil); redactNested(v, redact, &kept) {
-				out[name] = kept
-			}
-		case map[string]any, []any:
-			if kept := any(nil); redactNested(v, redact, &kept) {
+			if kept := (map[string]string)(nil); redact.JSON(v, &kept) {
 				out[name] = kept
 			}
 		default:
-			out[name] = v
+			if kept := any(nil); redact.JSON(v, &kept) {
+				out[name] = kept
+			}
 		}
 	}
 	return out
-}
-
-// redactNested gives a value's masked copy; false drops one that has none,
-// rather than keep what may be a secret.
-func redactNested(v any, redact func(string) string, into any) bool {
-	data, err := json.Marshal(v)
-	return err == nil && json.Unmarshal([]byte(redact(string(data))), into) == nil
 }
 
 var errStands = errors.New("an earlier attempt's finding stands")

@@ -34,10 +34,10 @@ func (x *execution) conclude(ctx context.Context, tx *store.Tx) error {
 
 // redactConclusion masks secrets: the playbook's templates may quote labels.
 func (x *execution) redactConclusion(c *triage.Conclusion) {
-	c.Says, c.Next = x.Redact(c.Says), x.Redact(c.Next)
+	c.Says, c.Next = x.Redact.Text(c.Says), x.Redact.Text(c.Next)
 	for _, texts := range [][]string{c.For, c.Against, c.Rivals, c.Open} {
 		for i := range texts {
-			texts[i] = x.Redact(texts[i])
+			texts[i] = x.Redact.Text(texts[i])
 		}
 	}
 }

@@ -37,7 +37,7 @@ type Bundles interface {
 type Options struct {
 	Store    *store.DB
 	Bundles  Bundles
-	Redact   func(string) string                  // masks secrets in text that is posted
+	Redact   triage.Redact                        // masks secrets in what is kept and posted
 	Playbook func(name string) *playbook.Playbook // nil when this process has none of that name
 	Services func() map[string]string             // name → base URL
 	Replies  func(labels triage.Labels) Replies

@@ -125,7 +125,7 @@ func (a *queryAction) title(env *playbook.Env, got *answers) string {
 	if env.Title != "" {
 		return env.Title
 	}
-	return cut(got.expr, maxShownExpr)
+	return cut(a.redact.Text(got.expr), maxShownExpr) // also drawn
 }
 
 // nothing says which query had no data when.

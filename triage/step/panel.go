@@ -69,8 +69,9 @@ type panelAction struct {
 	name       string // of the panel
 	vars       map[string][]*playbook.Template
 	span       time.Duration
-	grafana    Grafana // nil where none is configured
-	rendered   bool    // by Grafana
+	grafana    Grafana       // nil where none is configured
+	redact     triage.Redact // what is drawn passes through it
+	rendered   bool          // by Grafana
 	theme      chart.Theme
 	source     string // name of the datasource
 	datasource Datasource
@@ -85,7 +86,7 @@ var uidPattern = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,40}$`)
 func (k *panel) Decode(c *playbook.Compiler, node *yaml.Node) playbook.Action {
 	var y panelYAML
 	c.Decode(node, &y)
-	a := &panelAction{name: y.Panel, grafana: k.Grafana, span: defaultPanelRange}
+	a := &panelAction{name: y.Panel, grafana: k.Grafana, redact: k.Redact, span: defaultPanelRange}
 	a.source, a.datasource = k.datasource(c, node, "datasource", y.Datasource)
 	if y.Range != "" {
 		a.span = c.Duration(node, "range", y.Range, minRange, maxRange)

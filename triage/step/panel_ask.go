@@ -56,7 +56,7 @@ func newPanelView(a *panelAction, board *dashboard.Dashboard, p *dashboard.Panel
 	}
 	v := &panelView{panelAction: a, board: board, panel: p, period: r, started: env.Data.Alert.StartsAt}
 	v.scope = board.NewScope(given, r)
-	v.title = safeText(cut(v.scope.Text(p.Title), maxShownName))
+	v.title = safeText(cut(v.redact.Text(v.scope.Text(p.Title)), maxShownName))
 	for _, what := range p.Transforms {
 		v.notes = append(v.notes, "not applied: "+what)
 	}
@@ -176,7 +176,7 @@ func (v *panelView) series() (all, references []shownSeries) {
 
 func (v *panelView) shown(query int, s promapi.Series) shownSeries {
 	t := &v.answers[query].target
-	one := shownSeries{query: query, name: v.scope.Legend(t, s.Labels)}
+	one := shownSeries{query: query, name: v.redact.Text(v.scope.Legend(t, s.Labels))}
 	one.measured = measured{labels: s.Labels, key: s.Labels.String(), points: s.Points, value: v.current(*t, s.Points), baseline: math.NaN()}
 	if one.name == "" {
 		one.name = seriesName(s.Labels)

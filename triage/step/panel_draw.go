@@ -77,7 +77,11 @@ func (v *panelView) alt(all []shownSeries) string {
 }
 
 func (v *panelView) draw(verdict triage.Verdict, all, references []shownSeries) ([]byte, error) {
-	frame := chart.Frame{Title: v.title, Theme: v.theme, From: v.period.From, To: v.period.To, Verdict: verdict, Notes: v.notes}
+	notes := make([]string, len(v.notes))
+	for i, note := range v.notes {
+		notes[i] = v.redact.Text(note)
+	}
+	frame := chart.Frame{Title: v.title, Theme: v.theme, From: v.period.From, To: v.period.To, Verdict: verdict, Notes: notes}
 	switch v.panel.Type {
 	case "timeseries":
 		return v.lines(frame, all, references).PNG()

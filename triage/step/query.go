@@ -70,12 +70,13 @@ type queryAction struct {
 	low        bool // the lowest value is the worst
 	maxSeries  int
 	noData     triage.Verdict
+	redact     triage.Redact
 }
 
 func (k *query) Decode(c *playbook.Compiler, node *yaml.Node) playbook.Action {
 	var y queryYAML
 	c.Decode(node, &y)
-	a := &queryAction{}
+	a := &queryAction{redact: k.Redact}
 	if y.Expr == "" {
 		c.Errorf(node, "expr", "is missing; write the PromQL expression to evaluate")
 	} else {

@@ -35,6 +35,11 @@ type Deps struct {
 	Dashboards func(path string) ([]byte, error)
 	// Grafana renders panels and is linked to; nil where none is configured.
 	Grafana Grafana
+	// Redact masks secrets; nil masks none. Kinds has the datasources' series come
+	// with their labels masked. Of all else that a kind finds the runner masks what
+	// is said and package evidence what is kept; only what a kind draws, it has to
+	// pass through Redact itself.
+	Redact triage.Redact
 	// HTTP asks whatever belongs to no service; nil means http.DefaultClient.
 	HTTP *http.Client
 	// Now is the clock; nil means time.Now.
@@ -82,6 +87,14 @@ func Kinds(d Deps) []playbook.Kind {
 	}
 	if d.Dashboards == nil {
 		d.Dashboards = ReadDashboard
+	}
+	if d.Redact != nil {
+		masked := make(map[string]Datasource, len(d.Prometheus))
+		for name, s := range d.Prometheus {
+			s.Querier = maskedQuerier{s.Querier, d.Redact}
+			masked[name] = s
+		}
+		d.Prometheus = masked
 	}
 	return []playbook.Kind{
 		&query{d},

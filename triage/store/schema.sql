@@ -24,6 +24,7 @@ CREATE TABLE notifications (
   received_at BIGINT NOT NULL,
   state       TEXT NOT NULL DEFAULT 'pending', -- pending, done, failed
   error       TEXT NOT NULL DEFAULT '',
+  folded      BIGINT NOT NULL DEFAULT 0,       -- alerts of it that are folded, while it is pending
   body        {{blob}} NOT NULL                -- as it came; emptied once folded
 );
 CREATE INDEX notifications_pending ON notifications (id) WHERE state = 'pending';
