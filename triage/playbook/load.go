@@ -245,12 +245,13 @@ type stepYAML struct {
 	Timeout    string  `yaml:"timeout"`
 	Abnormal   *string `yaml:"abnormal"`
 	Expect     *string `yaml:"expect"`
+	Unknown    *string `yaml:"unknown"`
 	Finding    string  `yaml:"finding"`
 	NextStep   string  `yaml:"next_step"`
 }
 
 func stepKeys() []string {
-	return []string{"id", "title", "when", "skip_reason", "timeout", "abnormal", "expect", "finding", "next_step"}
+	return []string{"id", "title", "when", "skip_reason", "timeout", "abnormal", "expect", "unknown", "finding", "next_step"}
 }
 
 // draft is a step on its way: its conditions need the variables of all others.
@@ -430,6 +431,7 @@ func (l *loader) judgement(d *draft, vars map[string]map[string]*cel.Type) {
 	}
 	d.step.Abnormal = compile("abnormal", d.yaml.Abnormal, d.step.Vars)
 	d.step.Expect = compile("expect", d.yaml.Expect, d.step.Vars)
+	d.step.Unknown = compile("unknown", d.yaml.Unknown, d.step.Vars)
 	d.c.scope.own, d.c.scope.anyOwn = sorted(typeKeys(d.step.Vars)), d.step.Vars == nil
 	if d.yaml.Finding != "" {
 		d.step.Finding = d.c.Text(d.node, "finding", d.yaml.Finding)
