@@ -47,7 +47,7 @@ type explanationYAML struct {
 	ID string `yaml:"id"`
 	// template, needed: the explanation, as one would say it.
 	Says string `yaml:"says"`
-	// condition, needed: without which it is no explanation.
+	// condition, needed: what must hold, or the explanation is out of the question.
 	When *string `yaml:"when"`
 	// list, needed, at most [maxArguments]: what speaks for it.
 	For []yaml.Node `yaml:"for"`
@@ -59,11 +59,11 @@ type explanationYAML struct {
 
 // argumentYAML is an entry of for and against, where it is not just a step's id.
 type argumentYAML struct {
-	// name: the step that speaks, or
+	// name: the step that speaks; this or `when`.
 	Step string `yaml:"step"`
 	// `abnormal` (default), `normal`: the verdict with which it does.
 	Is string `yaml:"is"`
-	// condition: what speaks, in place of a step.
+	// condition: what speaks, in the place of a step.
 	When *string `yaml:"when"`
 	// template, default the step's headline; needed with `when`: the argument in words.
 	Says string `yaml:"says"`

@@ -56,7 +56,7 @@ type changesYAML struct {
 }
 
 type changedSeriesYAML struct {
-	// PromQL template, needed: with the labels that tell instances apart.
+	// PromQL template, needed: the series, with the labels that tell instances apart.
 	Expr string `yaml:"expr"`
 	// name, default the one under `prometheus`: the Prometheus to ask.
 	Datasource string `yaml:"datasource"`
@@ -146,7 +146,7 @@ func (a *changesAction) Vars() map[string]*cel.Type {
 		"nearest":   cel.StringType, // that one in words
 		"what":      cel.StringType, // its kind: `deploy`, `flag`, or as the step or the log calls it
 		"deploys":   cel.IntType,    // how many were `deploy`
-		"flags":     cel.IntType,    // and `flag`
+		"flags":     cel.IntType,    // how many were `flag`
 	}
 }
 

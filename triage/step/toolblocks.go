@@ -1,4 +1,4 @@
-// The kind `toolblocks`: whether the textual <use_tool> blocks of tool calls
+// The kind `toolblocks`: whether the textual `<use_tool>` blocks of tool calls
 // came whole and once. One or several requests are stitched from the logs, and
 // the order in which their chunks came is looked at; toolblocks_told.go says
 // what came of it.

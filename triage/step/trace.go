@@ -58,7 +58,7 @@ type exemplarYAML struct {
 }
 
 type pickYAML struct {
-	// `slowest`, `failing`, `tool_call`, needed (`toolblocks`: default `tool_call`): what makes a request worth it.
+	// `slowest`, `failing`, `tool_call`; needed, but for `toolblocks`, whose default is `tool_call`: what makes a request worth it.
 	By string `yaml:"by"`
 	// template, default all: only requests of this route.
 	Route string `yaml:"route"`
