@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -75,10 +77,58 @@ func TestTheExamplesOfThePagesLoad(t *testing.T) {
 			t.Run(name, func(t *testing.T) { load(t, example, deps()) })
 		}
 	}
-	for _, example := range blocks(read(t, page), "prometheus:") {
-		if _, err := config.LoadBytes("triagebot.yaml", []byte(example)); err != nil && !strings.Contains(err.Error(), "no file") {
-			t.Error(err)
-		}
+}
+
+// The page's configuration is whole beside the worked example.
+func TestTheConfigurationOnThePageIsFine(t *testing.T) {
+	found := blocks(read(t, page), "prometheus:")
+	if len(found) != 1 {
+		t.Fatalf("%s has %d configurations", page, len(found))
+	}
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "playbooks"), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "playbooks", "high-latency.yaml"), []byte(worked(t)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.LoadBytes(filepath.Join(dir, "triagebot.yaml"), []byte(found[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, named := cfg.Services["shop"]; !named {
+		t.Error("it lacks the service that the example captures")
+	}
+}
+
+var conditionLine = regexp.MustCompile(`^(\S.*?)(  +.*)?$`)
+
+// The conditions that the page shows, each in a step of the kind that has its
+// variables.
+func TestTheConditionsOnThePageLoad(t *testing.T) {
+	_, list, found := strings.Cut(read(t, page), "```text\n")
+	list, _, ends := strings.Cut(list, "```\n")
+	if !found || !ends {
+		t.Fatal("the page has no list of conditions")
+	}
+	for line := range strings.Lines(list) {
+		condition := conditionLine.FindStringSubmatch(strings.TrimSuffix(line, "\n"))[1]
+		t.Run(condition, func(t *testing.T) {
+			kind := "query: {expr: up, baseline: {offset: 1d}}"
+			if strings.HasPrefix(condition, "status") {
+				kind = "capture: {url: 'http://localhost/'}"
+			}
+			load(t, fmt.Sprintf(`
+name: conditions
+match: [alertname="HighLatency"]
+steps:
+  - {id: p95, query: {expr: up}}
+  - {id: ready, capture: {url: 'http://localhost/'}}
+  - id: shown
+    abnormal: '%s'
+    %s
+`, condition, kind), deps())
+		})
 	}
 }
 
@@ -128,7 +178,7 @@ func TestTheWorkedExampleSaysWhatThePageSays(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := deps()
-			d.Prometheus, d.DefaultDatasource = map[string]step.Datasource{"main": {Querier: newEngine(t, tt.series)}}, "main"
+			d.Prometheus, d.DefaultDatasource = map[string]step.Datasource{"prometheus": {Querier: newEngine(t, tt.series)}}, "prometheus"
 			d.HTTP = server.Client()
 			thread := run(t, load(t, worked(t), d), server.URL)
 			if !strings.Contains(text, thread) {
