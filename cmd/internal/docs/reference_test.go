@@ -2,10 +2,8 @@ package main
 
 import (
 	"flag"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -161,12 +159,4 @@ func sourceOf(t *testing.T, text string) *source {
 		t.Fatal(err)
 	}
 	return s
-}
-
-func TestEveryFunctionIsDescribedOnce(t *testing.T) {
-	for _, name := range slices.Sorted(maps.Keys(functions)) {
-		if functions[name] == "" {
-			t.Errorf("%s has an empty description", name)
-		}
-	}
 }
