@@ -385,16 +385,19 @@ func (d *demoShow) verify(ctx context.Context, incidentID int64) error {
 }
 
 func printThread(say func(string, ...any), t slacklocal.Thread) {
-	say("%s", t.Text)
+	say("%s", unescaped.Replace(t.Text))
 	for _, reply := range t.Replies {
 		text := reply.Text
 		if text == "" && len(reply.Files) > 0 {
 			text = "[chart]"
 		}
-		say("  ↳ %s", strings.ReplaceAll(text, "\n", "\n    "))
+		say("  ↳ %s", strings.ReplaceAll(unescaped.Replace(text), "\n", "\n    "))
 	}
 	say("")
 }
+
+// unescaped undoes the three escapes of Slack's text.
+var unescaped = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&")
 
 func ignoreCanceled(err error) error {
 	if errors.Is(err, context.Canceled) {
