@@ -5,6 +5,7 @@ package step
 import (
 	"context"
 	"net/http"
+	"os"
 	"time"
 
 	"triagebot/triage"
@@ -27,6 +28,12 @@ type Deps struct {
 	Traces []tracelog.Home
 	// Escalation are the contacts of each name that a step may escalate to.
 	Escalation map[string][]triage.Contact
+	// Commands are the programs that playbooks may run, by their paths.
+	Commands map[string]AllowedCommand
+	// Starter runs them; nil means Programs.
+	Starter Starter
+	// LookupEnv finds a variable to pass on; nil means os.LookupEnv.
+	LookupEnv func(name string) (string, bool)
 	// HTTP asks whatever belongs to no service; nil means http.DefaultClient.
 	HTTP *http.Client
 	// Now is the clock; nil means time.Now.
@@ -62,6 +69,12 @@ func Kinds(d Deps) []playbook.Kind {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
+	if d.Starter == nil {
+		d.Starter = Programs{}
+	}
+	if d.LookupEnv == nil {
+		d.LookupEnv = os.LookupEnv
+	}
 	return []playbook.Kind{
 		&query{d},
 		&capture{d},
@@ -70,5 +83,6 @@ func Kinds(d Deps) []playbook.Kind {
 		&toolblocks{d},
 		&escalate{d},
 		announce{},
+		&command{d},
 	}
 }
