@@ -1,6 +1,6 @@
 # The commands of this project. `make demo` and `make test` are all that a new
-# clone needs: the demo only Go, the tests PostgreSQL as well, which they
-# install on Debian.
+# clone needs: the demo only Go, the tests PostgreSQL and a C compiler as well,
+# which they install on Debian.
 
 GO            ?= go
 GOLANGCI_LINT ?= $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
@@ -17,10 +17,11 @@ build: ## bin/triagebot
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/triagebot ./cmd/triagebot
 
 demo: ## a simulated service with a fault, and the thread it causes, in the browser
-	$(GO) run -ldflags '$(LDFLAGS)' ./cmd/triagebot demo
+	$(GO) build -ldflags '$(LDFLAGS)' -o .cache/triagebot ./cmd/triagebot
+	@exec .cache/triagebot demo
 
 test: ## all tests, on SQLite and on PostgreSQL, with the race detector
-	.ci/need postgresql
+	.ci/need c-compiler postgresql
 	$(GO) test -race -timeout 20m ./...
 
 e2e: ## end to end with Debian's Prometheus, Alertmanager and PostgreSQL, installed where missing

@@ -1,6 +1,7 @@
 package playbooks_test
 
 import (
+	"regexp"
 	"slices"
 	"testing"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
+	"go.yaml.in/yaml/v3"
 
 	"triagebot/playbooks"
 	"triagebot/triage"
@@ -29,8 +31,8 @@ func load(t *testing.T) *playbook.Set {
 	return set
 }
 
-// rules are the alerting rules of the shipped rules file.
-func rules(t *testing.T) []rulefmt.Rule {
+// alertRules are the alerting rules of the shipped rules file.
+func alertRules(t *testing.T) []rulefmt.Rule {
 	t.Helper()
 	data, err := playbooks.Files.ReadFile(playbooks.AlertRules)
 	if err != nil {
@@ -54,7 +56,7 @@ func rules(t *testing.T) []rulefmt.Rule {
 func TestEveryAlertHasItsPlaybook(t *testing.T) {
 	set := load(t)
 	chosen := map[string]string{}
-	for _, rule := range rules(t) {
+	for _, rule := range alertRules(t) {
 		labels := triage.Labels{"alertname": rule.Alert}
 		for k, v := range rule.Labels {
 			labels[k] = v
@@ -79,17 +81,51 @@ func TestEveryAlertHasItsPlaybook(t *testing.T) {
 	}
 }
 
+// TestEveryAlertSaysHowLongItWaits: a rule without for is one whose author did
+// not think of it.
+func TestEveryAlertSaysHowLongItWaits(t *testing.T) {
+	data, err := playbooks.Files.ReadFile(playbooks.AlertRules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Groups []struct{ Rules []map[string]any }
+	}
+	if err := yaml.Unmarshal(data, &file); err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, group := range file.Groups {
+		for _, rule := range group.Rules {
+			if rule["alert"] == nil {
+				continue
+			}
+			seen++
+			if rule["for"] == nil {
+				t.Errorf("%s has no for", rule["alert"])
+			}
+		}
+	}
+	if want := len(alertRules(t)); seen != want {
+		t.Errorf("%d alerts; want %d", seen, want)
+	}
+}
+
 func TestAlertsCarryWhatTriageNeeds(t *testing.T) {
-	for _, rule := range rules(t) {
+	for _, rule := range alertRules(t) {
 		if rule.Labels["owner"] != "sre" || rule.Labels["page_service"] != "codex-app" {
 			t.Errorf("%s: labels %v", rule.Alert, rule.Labels)
 		}
 		if !slices.Contains([]string{"critical", "warning", "info"}, rule.Labels["severity"]) {
 			t.Errorf("%s: severity %q", rule.Alert, rule.Labels["severity"])
 		}
-		for _, name := range []string{"summary", "description", "runbook_url", "dashboard_url"} {
-			if rule.Annotations[name] == "" {
-				t.Errorf("%s: annotation %s is missing", rule.Alert, name)
+		for name, pattern := range map[string]string{
+			"summary": `.`, "description": `.`,
+			"runbook_url":   `^https://.*#[a-z-]+$`,
+			"dashboard_url": `^https://grafana\.example\.com/d/codex-app/codex-app-observability\?viewPanel=[0-9]+$`,
+		} {
+			if got := rule.Annotations[name]; !regexp.MustCompile(pattern).MatchString(got) {
+				t.Errorf("%s: annotation %s is %q; want %s", rule.Alert, name, got, pattern)
 			}
 		}
 	}

@@ -94,6 +94,7 @@ type Looks struct {
 type Post struct {
 	Parent     *ParentPost     `json:"parent,omitempty"`
 	Finding    *FindingPost    `json:"finding,omitempty"`
+	Conclusion *ConclusionPost `json:"conclusion,omitempty"`
 	Note       *NotePost       `json:"note,omitempty"`
 	File       *FilePost       `json:"file,omitempty"`
 	Escalation *EscalationPost `json:"escalation,omitempty"`
@@ -101,24 +102,26 @@ type Post struct {
 
 // ParentPost is the incident's one parent message.
 type ParentPost struct {
-	IncidentID int64         `json:"incident"`
-	State      IncidentState `json:"state"`
-	Severity   string        `json:"severity,omitempty"`
-	Alertname  string        `json:"alertname"`
-	Impact     string        `json:"impact,omitempty"` // one line, from the alert's summary or description
-	Fields     []Field       `json:"fields,omitempty"` // at most 6
-	Playbook   string        `json:"playbook,omitempty"`
-	NoPlaybook bool          `json:"no_playbook,omitempty"` // none matched: the fallback ran
-	Steps      []StepMark    `json:"steps,omitempty"`
-	Conclusion string        `json:"conclusion,omitempty"` // after the run: how many abnormal, which first
-	Links      []Link        `json:"links,omitempty"`
-	Resolution Resolution    `json:"resolution,omitempty"`
-	StartedAt  time.Time     `json:"started_at"`
-	ResolvedAt time.Time     `json:"resolved_at,omitzero"`
-	Reopened   int           `json:"reopened,omitempty"`
-	Firing     int           `json:"firing"`
-	Alerts     int           `json:"alerts"`
-	Truncated  uint64        `json:"truncated,omitempty"`
+	IncidentID    int64         `json:"incident"`
+	State         IncidentState `json:"state"`
+	Severity      string        `json:"severity,omitempty"`
+	Alertname     string        `json:"alertname"`
+	Impact        string        `json:"impact,omitempty"` // one line, from the alert's summary or description
+	Fields        []Field       `json:"fields,omitempty"` // at most 6
+	Playbook      string        `json:"playbook,omitempty"`
+	NoPlaybook    bool          `json:"no_playbook,omitempty"` // none matched: the fallback ran
+	PlaybookTitle string        `json:"playbook_title,omitempty"`
+	Owner         string        `json:"owner,omitempty"` // of the playbook
+	Steps         []StepMark    `json:"steps,omitempty"`
+	Conclusion    string        `json:"conclusion,omitempty"` // after the run: the likely cause, how many abnormal
+	Links         []Link        `json:"links,omitempty"`
+	Resolution    Resolution    `json:"resolution,omitempty"`
+	StartedAt     time.Time     `json:"started_at"`
+	ResolvedAt    time.Time     `json:"resolved_at,omitzero"`
+	Reopened      int           `json:"reopened,omitempty"`
+	Firing        int           `json:"firing"`
+	Alerts        int           `json:"alerts"`
+	Truncated     uint64        `json:"truncated,omitempty"`
 }
 
 // Field is a short name and value.
@@ -132,6 +135,13 @@ type FindingPost struct {
 	IncidentID int64   `json:"incident"`
 	RunID      int64   `json:"run"`
 	Finding    Finding `json:"finding"`
+}
+
+// ConclusionPost is a run's last word in the thread.
+type ConclusionPost struct {
+	IncidentID int64      `json:"incident"`
+	RunID      int64      `json:"run"`
+	Conclusion Conclusion `json:"conclusion"`
 }
 
 // NotePost is one plain line in the thread: a reopening, the folded normal

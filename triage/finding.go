@@ -31,6 +31,9 @@ type Finding struct {
 	StartedAt time.Time      `json:"started_at"`
 	Took      time.Duration  `json:"took"` // nanoseconds
 	Debug     []string       `json:"debug,omitempty"`
+	// Following names the pictures that are still to come: the finding went out
+	// before they were drawn.
+	Following []string `json:"following,omitempty"`
 }
 
 // State is the finding as the step line shows it.

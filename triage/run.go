@@ -39,6 +39,9 @@ type Run struct {
 	StartedAt    time.Time `json:"started_at,omitzero"`
 	FinishedAt   time.Time `json:"finished_at,omitzero"`
 	Error        string    `json:"error,omitempty"`
+	// Conclusion is its last word; nil before its end, and for a playbook that
+	// knows no explanations.
+	Conclusion *Conclusion `json:"conclusion,omitempty"`
 }
 
 // StepState is what the parent message's step line shows of one step.

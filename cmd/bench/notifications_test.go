@@ -3,13 +3,11 @@
 package bench
 
 import (
-	"encoding/json"
 	"fmt"
+	"maps"
 	"testing"
-	"time"
 
-	"github.com/prometheus/common/model"
-
+	"triagebot/cmd/internal/program"
 	"triagebot/triage"
 )
 
@@ -33,36 +31,20 @@ func groupBodies(tb testing.TB, groups, alerts int) [][]byte {
 	return bodies
 }
 
-// firing is an alert that fires now.
+// firing is an alert of a group that fires now.
 func firing(group, more triage.Labels) triage.Alert {
-	labels, set := triage.Labels{}, model.LabelSet{}
-	for _, from := range []triage.Labels{group, more} {
-		for name, value := range from {
-			labels[name] = value
-			set[model.LabelName(name)] = model.LabelValue(value)
-		}
+	labels := maps.Clone(group)
+	maps.Copy(labels, more)
+	a := program.Firing(labels)
+	a.Annotations = triage.Labels{
+		"summary":     "p95 latency 412 ms on /v1/chat/completions",
+		"description": "p95 has been over its objective for 5 minutes.",
 	}
-	return triage.Alert{
-		Status: triage.AlertFiring, Fingerprint: set.Fingerprint().String(), Labels: labels,
-		StartsAt: time.Now().UTC().Truncate(time.Millisecond),
-		Annotations: triage.Labels{
-			"summary":     "p95 latency 412 ms on /v1/chat/completions",
-			"description": "p95 has been over its objective for 5 minutes.",
-		},
-		GeneratorURL: "http://prometheus.example/graph?g0.expr=up&g0.tab=1",
-	}
+	return a
 }
 
-// body is the notification of one group, in Alertmanager's JSON.
+// body is the notification of one group.
 func body(tb testing.TB, group triage.Labels, alerts []triage.Alert) []byte {
 	tb.Helper()
-	data, err := json.Marshal(map[string]any{
-		"version": "4", "groupKey": "{}:" + group.String(), "truncatedAlerts": 0, "receiver": "triage",
-		"status": alerts[0].Status, "alerts": alerts, "groupLabels": group,
-		"commonLabels": group, "commonAnnotations": alerts[0].Annotations, "externalURL": "http://alertmanager.example",
-	})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return data
+	return program.Notification(tb, "http://alertmanager.example", group, alerts...)
 }

@@ -3,15 +3,12 @@
 package bench
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -71,34 +68,20 @@ type world struct {
 
 func newWorld(b *testing.B, channels int, answerAfter func(expr string) time.Duration) *world {
 	b.Helper()
-	w := &world{b: b, dir: b.TempDir(), shown: make(chan struct{}, 1)}
-	for i := range channels {
-		w.channels = append(w.channels, fmt.Sprintf("incidents-%d", i))
-	}
-	var err error
-	if w.slack, err = slacklocal.New(slacklocal.Options{Channels: w.channels}); err != nil {
-		b.Fatal(err)
-	}
-	api := w.slack.Handler()
-	slack := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		api.ServeHTTP(rw, r)
+	w := &world{b: b, dir: b.TempDir(), shown: make(chan struct{}, 1), channels: program.Channels(channels)}
+	var slackURL string
+	w.slack, slackURL = program.Slack(b, slacklocal.Options{Channels: w.channels}, func() {
 		select {
 		case w.shown <- struct{}{}:
 		default:
 		}
-	}))
-	prometheus := httptest.NewServer(answering(answerAfter))
-	b.Cleanup(func() {
-		if err := w.slack.Close(); err != nil {
-			b.Error(err)
-		}
-		slack.Close()
-		prometheus.Close()
 	})
+	prometheus := httptest.NewServer(answering(answerAfter))
+	b.Cleanup(prometheus.Close)
 	w.address = program.FreeAddress(b)
 	w.write("slack-token", slacklocal.DefaultToken)
 	w.write("plain.yaml", playbook)
-	w.write("triagebot.yaml", w.config(slack.URL, prometheus.URL))
+	w.write("triagebot.yaml", w.config(slackURL, prometheus.URL))
 	return w
 }
 
@@ -111,21 +94,14 @@ func (w *world) write(name, text string) {
 
 // config sends a group to the channel that its label names.
 func (w *world) config(slackURL, prometheusURL string) string {
-	var c strings.Builder
-	fmt.Fprintf(&c, `server: {listen: %q}
+	return fmt.Sprintf(`server: {listen: %q}
 storage:
   sqlite: {path: triagebot.db}
 evidence: {dir: evidence}
 prometheus: {url: %s}
 playbooks: {files: [plain.yaml]}
 slack: {api_url: %s/api/, token_file: slack-token}
-routes:
-`, w.address, prometheusURL, slackURL)
-	for _, channel := range w.channels[1:] {
-		fmt.Fprintf(&c, "  - {match: ['channel=%q'], notifier: slack, channel: %q}\n", channel, "#"+channel)
-	}
-	fmt.Fprintf(&c, "  - {notifier: slack, channel: %q}\n", "#"+w.channels[0])
-	return c.String()
+%s`, w.address, prometheusURL, slackURL, program.Routes(w.channels))
 }
 
 // answering is a Prometheus that answers every query with one series, when the
@@ -190,12 +166,6 @@ func (p *process) busy() bool {
 }
 
 // post sends one notification and says whether it got a 2xx.
-func (p *process) post(body []byte) bool {
-	resp, err := http.Post("http://"+p.Address+"/api/v1/alerts", "application/json", bytes.NewReader(body))
-	if err != nil {
-		return false
-	}
-	_, _ = io.Copy(io.Discard, resp.Body)
-	_ = resp.Body.Close()
-	return resp.StatusCode/100 == 2
+func (p *process) post(notification []byte) bool {
+	return program.Post(p.b.Context(), p.Address, notification)
 }

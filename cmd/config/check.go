@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 	"go.yaml.in/yaml/v3"
 
+	"triagebot/triage/evidence"
 	"triagebot/triage/matcher"
 	"triagebot/triage/strictyaml"
 )
@@ -30,6 +31,7 @@ type checker struct {
 	root     *yaml.Node
 	problems strictyaml.Problems
 	skip     []string // keys that are known to be wrong, with all below them
+	redactor *evidence.Redactor
 }
 
 // given says whether the file has a key.
@@ -41,6 +43,14 @@ func (k *checker) given(path string) bool {
 	return found
 }
 
+// skipBelow remembers what could not be decoded: its value is a default, of
+// which anything that is said would be noise.
+func (k *checker) skipBelow(p strictyaml.Problem) {
+	if !p.Decoded {
+		k.skip = append(k.skip, p.Key)
+	}
+}
+
 // addf reports a problem with the value at path, unless it is known to be wrong.
 func (k *checker) addf(path, format string, args ...any) {
 	for _, wrong := range k.skip {
@@ -48,6 +58,10 @@ func (k *checker) addf(path, format string, args ...any) {
 			return
 		}
 	}
+	k.report(path, format, args...)
+}
+
+func (k *checker) report(path, format string, args ...any) {
 	k.problems = append(k.problems, strictyaml.Problem{
 		File: k.file, Line: strictyaml.Line(k.root, path), Key: path, Text: fmt.Sprintf(format, args...),
 	})
@@ -126,6 +140,15 @@ func (k *checker) check(c *Config) {
 		k.url(path+".url", s.URL)
 		k.httpConfig(path, s.HTTPConfig)
 	}
+	if g := c.Grafana; g != nil {
+		k.required("grafana.url", g.URL)
+		k.url("grafana.url", g.URL)
+		if g.ExternalURL != g.URL {
+			k.url("grafana.external_url", g.ExternalURL)
+		}
+		k.httpConfig("grafana", g.HTTPConfig)
+		k.positive("grafana.timeout", g.Timeout)
+	}
 	for i, glob := range c.Playbooks.Files {
 		path := fmt.Sprintf("playbooks.files[%d]", i)
 		switch files, err := filepath.Glob(glob); {
@@ -152,21 +175,48 @@ func (k *checker) server(s *Server) {
 	k.listen("server.listen", s.Listen)
 	k.url("server.external_url", s.ExternalURL)
 	if s.WebConfigFile != "" {
-		if _, err := readFile(s.WebConfigFile); err != nil {
-			k.addf("server.web_config_file", "%v", err)
-		} else if err := web.Validate(s.WebConfigFile); err != nil {
-			k.addf("server.web_config_file", "%s: %v", s.WebConfigFile, err)
-		}
+		k.webConfig(s)
 	}
 	if s.MaxBody < 1<<10 || s.MaxBody > 64<<20 {
 		k.addf("server.max_body", "%s is out of bounds; it must be from 1KiB to 64MiB", s.MaxBody)
 	}
+	k.within("server.max_alertnames", s.MaxAlertnames, 1, 100_000)
 	k.within("server.max_concurrent", s.MaxConcurrent, 1, 10000)
 	k.positive("server.read_timeout", s.ReadTimeout)
 	k.positive("server.write_timeout", s.WriteTimeout)
 	k.positive("server.evidence_link_ttl", s.EvidenceLinkTTL)
 	if b := s.Auth.Basic; b != nil {
 		k.required("server.auth.basic.username", b.Username)
+	}
+}
+
+// webConfig checks exporter-toolkit's file, and that whoever gets past its
+// users can get past the webhook's as well: both read the one Authorization
+// header.
+func (k *checker) webConfig(s *Server) {
+	data, err := readFile(s.WebConfigFile)
+	if err != nil {
+		k.addf("server.web_config_file", "%v", err)
+		return
+	}
+	if err := web.Validate(s.WebConfigFile); err != nil {
+		k.addf("server.web_config_file", "%s: %v", s.WebConfigFile, err)
+		return
+	}
+	var file struct {
+		Users map[string]string `yaml:"basic_auth_users"`
+	}
+	if err := yaml.Unmarshal(data, &file); err != nil || len(file.Users) == 0 {
+		return // what is no such file, web.Validate has said
+	}
+	const same = "the basic_auth_users of web_config_file are asked for in the same Authorization header"
+	for _, token := range []struct{ key, given string }{{"bearer_token_file", s.Auth.BearerTokenFile}, {"bearer_token_env", s.Auth.BearerTokenEnv}} {
+		if token.given != "" {
+			k.addf("server.auth."+token.key, "nobody can show this token, for %s; remove it, for those users guard the webhook as well, or remove basic_auth_users there", same)
+		}
+	}
+	if b := s.Auth.Basic; b != nil && b.Username != "" && file.Users[b.Username] == "" {
+		k.addf("server.auth.basic.username", "nobody can log in as %q, for %s and have no such user; write one of them with the same password, or remove basic", b.Username, same)
 	}
 }
 
@@ -181,13 +231,21 @@ func (k *checker) storage(c *Config) {
 		}
 	}
 	k.within("storage.max_backlog", c.Storage.MaxBacklog, 1, 10_000_000)
-	if c.Evidence.Dir != "" && c.Evidence.BucketURL != "" {
-		k.addf("evidence.bucket_url", "stands beside dir; keep one of the two")
+	k.evidence(&c.Evidence)
+}
+
+func (k *checker) evidence(e *Evidence) {
+	if e.BucketURL == "" {
+		return
 	}
-	if u := c.Evidence.BucketURL; u != "" {
-		if parsed, err := url.Parse(u); err != nil || parsed.Scheme != "s3" || parsed.Host == "" {
-			k.addf("evidence.bucket_url", "must be the URL of an S3-compatible bucket, such as s3://triage-evidence?region=eu-central-1")
-		}
+	if e.Dir != "" {
+		k.addf("evidence.bucket_url", "stands beside dir; keep one of the two")
+		return
+	}
+	if u, err := url.Parse(e.BucketURL); err != nil || u.Scheme != "s3" || u.Host == "" {
+		k.addf("evidence.bucket_url", "must be the URL of an S3-compatible bucket, such as s3://triage-evidence?region=eu-central-1")
+	} else if err := evidence.CheckBucketURL(e.BucketURL); err != nil {
+		k.addf("evidence.bucket_url", "%v", err)
 	}
 }
 
@@ -199,9 +257,7 @@ func (k *checker) alertmanagers(ams []Alertmanager) {
 		k.unique(path+".name", a.Name, seen)
 		k.required(path+".url", a.URL)
 		k.url(path+".url", a.URL)
-		if a.ExternalURL != a.URL {
-			k.url(path+".external_url", a.ExternalURL)
-		}
+		k.url(path+".external_url", a.ExternalURL)
 		k.httpConfig(path, a.HTTPConfig)
 	}
 }
@@ -242,7 +298,10 @@ func (k *checker) webhooks(webhooks []Webhook) {
 		switch {
 		case w.URL == "" && w.URLFile == "":
 			k.addf(path+".url", "is missing; write url, or url_file with a file that holds it")
-		case w.URL != "" && !isWebURL(string(w.URL)):
+		case w.URL == "" || isWebURL(string(w.URL)):
+		case w.URLFile != "":
+			k.addf(path+".url_file", "what stands in the file %s must be a URL that begins with http:// or https:// and holds no password", w.URLFile)
+		default:
 			k.addf(path+".url", "must be a URL that begins with http:// or https:// and holds no password")
 		}
 		k.httpConfig(path, w.HTTPConfig)
@@ -328,9 +387,15 @@ func (k *checker) channel(path, channel string) {
 	}
 }
 
+// url checks a URL to which paths are added.
 func (k *checker) url(path, u string) {
-	if u != "" && !isWebURL(u) {
+	switch {
+	case u == "":
+	case !isWebURL(u):
 		k.addf(path, "must be a URL that begins with http:// or https:// and holds no password; credentials belong into http_config")
+	case strings.ContainsAny(u, "?#"):
+		// It would be in links that are posted.
+		k.addf(path, "must end before the ? or # in it, for paths are added to it; a token belongs into http_config, as authorization with credentials_file or http_headers with files")
 	}
 }
 

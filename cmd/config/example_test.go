@@ -90,6 +90,7 @@ func TestTheExampleShowsTheDefaults(t *testing.T) {
 prometheus: {url: "http://127.0.0.1:9090"}
 datasources: {longterm: {url: "http://127.0.0.1:9009/prometheus"}}
 services: {app: {url: "http://127.0.0.1:8080"}}
+grafana: {url: "http://127.0.0.1:3000"}
 alertmanagers: [{name: main, url: "http://127.0.0.1:9093"}]
 webhooks: [{name: ticketing, url: "http://127.0.0.1:8081/hooks/triagebot"}]
 escalation: {oncall: [{notifier: slack, channel: "#oncall", mention: "<!here>"}, {notifier: ticketing}]}

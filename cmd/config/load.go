@@ -14,6 +14,8 @@ import (
 	promconfig "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 
+	"triagebot/triage/evidence"
+	"triagebot/triage/grafana"
 	"triagebot/triage/strictyaml"
 )
 
@@ -57,11 +59,10 @@ func check(path string, data []byte) (*Config, strictyaml.Problems) {
 		return nil, problems
 	}
 	c := defaults()
-	k := &checker{file: path, dir: filepath.Dir(path), root: root}
-	k.problems = explainSecrets(strictyaml.Decode(path, "", root, c))
-	// What could not be decoded would only be complained of again.
+	k := &checker{file: path, dir: filepath.Dir(path), root: root, redactor: evidence.NewRedactor()}
+	k.problems = k.withoutSecrets(explainSecrets(strictyaml.Decode(path, "", root, c)))
 	for _, p := range k.problems {
-		k.skip = append(k.skip, p.Key)
+		k.skipBelow(p)
 	}
 	k.fillIn(c)
 	k.resolve(c)
@@ -74,7 +75,7 @@ func check(path string, data []byte) (*Config, strictyaml.Problems) {
 func defaults() *Config {
 	return &Config{
 		Server: Server{
-			Listen: ":9095", MaxBody: 3 << 20, MaxConcurrent: 256,
+			Listen: ":9095", MaxBody: 3 << 20, MaxAlertnames: 1000, MaxConcurrent: 256,
 			ReadTimeout: model.Duration(10 * time.Second), WriteTimeout: model.Duration(time.Minute),
 			EvidenceLinkTTL: model.Duration(720 * time.Hour),
 		},
@@ -113,9 +114,6 @@ func (k *checker) fillIn(c *Config) {
 		a := &c.Alertmanagers[i]
 		trimURL(&a.URL, &a.ExternalURL)
 		orDefaultHTTP(&a.HTTPConfig)
-		if a.ExternalURL == "" {
-			a.ExternalURL = a.URL
-		}
 		if !k.given(fmt.Sprintf("alertmanagers[%d].poll_interval", i)) { // 0 means never
 			a.PollInterval = defaultPollInterval
 		}
@@ -129,6 +127,16 @@ func (k *checker) fillIn(c *Config) {
 		trimURL(&s.URL)
 		orDefaultHTTP(&s.HTTPConfig)
 		c.Services[name] = s
+	}
+	if g := c.Grafana; g != nil {
+		trimURL(&g.URL, &g.ExternalURL)
+		orDefaultHTTP(&g.HTTPConfig)
+		if g.ExternalURL == "" {
+			g.ExternalURL = g.URL
+		}
+		if g.Timeout == 0 {
+			g.Timeout = model.Duration(grafana.DefaultTimeout)
+		}
 	}
 	for i := range c.Webhooks {
 		w := &c.Webhooks[i]
@@ -216,10 +224,10 @@ func LoadTraces(path string) (*Traces, error) {
 	if len(problems) > 0 {
 		return nil, problems.Err()
 	}
-	k := &checker{file: path, dir: filepath.Dir(path), root: root}
+	k := &checker{file: path, dir: filepath.Dir(path), root: root, redactor: evidence.NewRedactor()}
 	c := defaults()
-	for _, p := range strictyaml.Decode(path, "", root, c) {
-		k.skip = append(k.skip, p.Key)
+	for _, p := range k.withoutSecrets(strictyaml.Decode(path, "", root, c)) {
+		k.skipBelow(p)
 		if p.Key == "traces" || strings.HasPrefix(p.Key, "traces.") {
 			k.problems = append(k.problems, p)
 		}

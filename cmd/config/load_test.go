@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"triagebot/triage"
+	"triagebot/triage/tracelog"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata")
@@ -53,6 +54,30 @@ func TestEachMistakeIsExplained(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+func TestLogsAreSourcesOfTraces(t *testing.T) {
+	c, err := LoadBytes("/etc/triagebot/config.yaml", []byte(least+`
+traces:
+  logs:
+    - {name: access, files: ["logs/access.ndjson*", /var/log/access.ndjson], keys: [id, ctx.id], links: [retry_of], fields: {time: at, status: code, event: op}, max_line: 64KiB}
+    - {name: usage, files: [usage.ndjson]}
+    - {name: engine, files: [engine.ndjson], keys: []}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []tracelog.Source{
+		{
+			Name: "access", Files: []string{"/etc/triagebot/logs/access.ndjson*", "/var/log/access.ndjson"}, Keys: []string{"id", "ctx.id"}, Links: []string{"retry_of"},
+			Roles: tracelog.Roles{Time: "at", Status: "code", Event: "op"}, Format: tracelog.FormatNDJSON, MaxLine: 64 << 10,
+		},
+		{Name: "usage", Files: []string{"/etc/triagebot/usage.ndjson"}, Keys: []string{"req_id"}, Roles: tracelog.Roles{Time: "ts"}, Format: tracelog.FormatNDJSON, MaxLine: tracelog.DefaultMaxLine},
+		{Name: "engine", Files: []string{"/etc/triagebot/engine.ndjson"}, Keys: []string{}, Roles: tracelog.Roles{Time: "ts"}, Format: tracelog.FormatNDJSON, MaxLine: tracelog.DefaultMaxLine},
+	}
+	if diff := cmp.Diff(want, c.Traces.Sources()); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -137,6 +162,41 @@ func TestWhatIsPrintedLoadsAgain(t *testing.T) {
 	}
 }
 
+func TestClientsSettingsThatAreNoSecretsAreAccepted(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "secret"), "hunter2")
+	c, err := LoadBytes(filepath.Join(dir, "config.yaml"), []byte(`
+prometheus:
+  url: http://127.0.0.1:9090/prometheus
+  http_config:
+    proxy_url: http://proxy.example.org:3128
+    no_proxy: 127.0.0.1,.example.org
+    proxy_connect_header: {Proxy-Authorization: ["Basic aHVudGVyMg=="]}
+    http_headers: {X-Scope-OrgID: {values: [team-a, team-b]}, X-Api-Key: {files: [secret]}}
+    tls_config: {server_name: prometheus.example.org, insecure_skip_verify: true, min_version: TLS12}
+    oauth2:
+      client_id: 3f2504e0-4f89-11d3-9a0c-0305e82c3301
+      client_secret_file: secret
+      grant_type: client_credentials
+      scopes: [https://graph.example.org/.default, openid]
+      token_url: https://login.example.org/3f2504e0-4f89-11d3-9a0c-0305e82c3301/oauth2/v2.0/token?api-version=1.0
+      endpoint_params: {audience: "https://prometheus.example.org", resource: metrics, client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}
+alertmanagers: [{name: main, url: "http://127.0.0.1:9093", http_config: {basic_auth: {username: triagebot, password_file: secret}}}]
+services: {app: {url: "http://127.0.0.1:8080", http_config: {authorization: {type: Bearer, credentials_file: secret}}}}
+routes: [{notifier: slack, channel: "#incidents"}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var printed strings.Builder
+	if err := c.Print(&printed); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(printed.String(), "aHVudGVyMg") {
+		t.Errorf("a proxy's password is shown:\n%s", printed.String())
+	}
+}
+
 func TestPathsCountFromTheFilesFolder(t *testing.T) {
 	dir := t.TempDir()
 	writeFile(t, filepath.Join(dir, "ca.pem"), "x")
@@ -165,6 +225,24 @@ alertmanagers: [{name: a, url: "http://a", poll_interval: 0s}, {name: b, url: "h
 	}
 	if a, b := c.Alertmanagers[0].PollInterval, c.Alertmanagers[1].PollInterval; a != 0 || b != model.Duration(time.Minute) {
 		t.Errorf("polls every %s and %s, want never and every minute", a, b)
+	}
+}
+
+// What was given is kept apart from what is taken for it: an external_url that
+// is the url says that the Alertmanager can be told from others.
+func TestAnExternalURLThatWasNotGivenStaysEmpty(t *testing.T) {
+	c, err := LoadBytes("config.yaml", []byte(least+`
+alertmanagers: [{name: a, url: "http://a/"}, {name: b, url: "http://b", external_url: "http://b/"}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := &c.Alertmanagers[0], &c.Alertmanagers[1]
+	if a.ExternalURL != "" || b.ExternalURL != "http://b" {
+		t.Errorf("the external URLs are %q and %q, want none and the one given", a.ExternalURL, b.ExternalURL)
+	}
+	if !a.Sends("http://a/") || !b.Sends("http://b") || a.Sends("http://b") || b.Sends("") {
+		t.Error("an Alertmanager is not known by its URL")
 	}
 }
 

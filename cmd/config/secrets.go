@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	promconfig "github.com/prometheus/common/config"
-	"go.yaml.in/yaml/v3"
 
 	"triagebot/triage/strictyaml"
 )
@@ -84,41 +83,4 @@ func explainSecrets(problems strictyaml.Problems) strictyaml.Problems {
 		}
 	}
 	return problems
-}
-
-// literalSecrets are keys of http_config that hold a secret, or name one in a
-// secret manager that is not there, with what to write instead.
-var literalSecrets = map[string]string{
-	"password": "password_file", "credentials": "credentials_file", "bearer_token": "authorization with credentials_file",
-	"client_secret": "client_secret_file", "client_certificate_key": "client_certificate_key_file", "key": "key_file", "secrets": "files",
-	"password_ref": "password_file", "username_ref": "username_file", "credentials_ref": "credentials_file", "client_secret_ref": "client_secret_file",
-	"client_certificate_key_ref": "client_certificate_key_file", "key_ref": "key_file", "cert_ref": "cert_file", "ca_ref": "ca_file",
-}
-
-// httpConfig resolves the paths of an http_config and checks that its secrets
-// are in files that can be read.
-func (k *checker) httpConfig(path string, h *promconfig.HTTPClientConfig) {
-	path += ".http_config"
-	h.SetDirectory(k.dir)
-	k.walk(path, func(full, key string, value *yaml.Node) {
-		if instead, ok := literalSecrets[key]; ok {
-			k.addf(full, "secrets do not stand in the configuration; write %s instead", instead)
-			return
-		}
-		var files []*yaml.Node
-		switch {
-		case strings.HasSuffix(key, "_file"):
-			files = []*yaml.Node{value}
-		case key == "files":
-			files = value.Content
-		}
-		for _, f := range files {
-			if f.Kind != yaml.ScalarNode || f.Value == "" {
-				continue
-			}
-			if _, err := readFile(promconfig.JoinDir(k.dir, f.Value)); err != nil {
-				k.addf(full, "%v", err)
-			}
-		}
-	})
 }

@@ -20,14 +20,25 @@ type Traces struct {
 	Backends []TraceBackend `yaml:"backends"`
 }
 
-// TraceLog is one kind of local NDJSON log.
+// TraceLog is one kind of local log.
 type TraceLog struct {
-	Name    string         `yaml:"name"`
-	Files   []string       `yaml:"files"` // globs
-	Keys    []string       `yaml:"keys"`  // fields whose value is the line's own request id
-	Links   []string       `yaml:"links"` // fields whose value is another request's or trace's id
-	Fields  tracelog.Roles `yaml:"fields"`
-	MaxLine Size           `yaml:"max_line"` // longer lines are skipped
+	Name       string          `yaml:"name"`
+	Files      []string        `yaml:"files"` // globs
+	Format     tracelog.Format `yaml:"format"`
+	TimeLayout string          `yaml:"time_layout,omitempty"` // of plain lines, as Go writes it; "": the usual ones
+	Keys       []string        `yaml:"keys"`                  // fields whose value is the line's own request id
+	Links      []string        `yaml:"links"`                 // fields whose value is another request's or trace's id
+	Fields     tracelog.Roles  `yaml:"fields"`
+	MaxLine    Size            `yaml:"max_line"` // longer lines are skipped
+}
+
+// Sources are the local logs, as package tracelog knows them.
+func (t *Traces) Sources() []tracelog.Source {
+	sources := make([]tracelog.Source, len(t.Logs))
+	for i, l := range t.Logs {
+		sources[i] = tracelog.Source{Name: l.Name, Files: l.Files, Keys: l.Keys, Links: l.Links, Roles: l.Fields, MaxLine: int(l.MaxLine), Format: l.Format, TimeLayout: l.TimeLayout}
+	}
+	return sources
 }
 
 // TraceIndex is the index of the logs' ids, which serve keeps up to date.
@@ -70,15 +81,20 @@ const (
 func (k *checker) fillInTraces(t *Traces) {
 	for i := range t.Logs {
 		l := &t.Logs[i]
+		if l.Format == "" {
+			l.Format = tracelog.FormatNDJSON
+		}
+		if l.Format == tracelog.FormatPlain {
+			l.MaxLine = orSize(l.MaxLine, tracelog.DefaultMaxLine)
+			continue
+		}
 		if !k.given(fmt.Sprintf("traces.logs[%d].keys", i)) { // an empty list means that lines have no ids
 			l.Keys = []string{defaultTraceKey}
 		}
 		if l.Fields.Time == "" {
 			l.Fields.Time = defaultTraceTime
 		}
-		if l.MaxLine == 0 {
-			l.MaxLine = tracelog.DefaultMaxLine
-		}
+		l.MaxLine = orSize(l.MaxLine, tracelog.DefaultMaxLine)
 	}
 	if t.Index.Every == 0 {
 		t.Index.Every = defaultIndexEvery
@@ -97,6 +113,13 @@ func (k *checker) fillInTraces(t *Traces) {
 			b.Timeout = defaultTraceWait
 		}
 	}
+}
+
+func orSize(s, otherwise Size) Size {
+	if s == 0 {
+		return otherwise
+	}
+	return s
 }
 
 func (k *checker) resolveTraces(t *Traces) {
@@ -123,6 +146,8 @@ func (k *checker) traces(t *Traces) {
 				k.addf(fmt.Sprintf("%s.files[%d]", path, j), "%q is no pattern: %v", glob, err)
 			}
 		}
+		k.oneOf(path+".format", string(l.Format), string(tracelog.FormatNDJSON), string(tracelog.FormatPlain))
+		k.plainLog(path, l)
 		k.fieldNames(path+".keys", l.Keys)
 		k.fieldNames(path+".links", l.Links)
 		k.roles(path+".fields", &l.Fields)
@@ -152,6 +177,21 @@ func (k *checker) traces(t *Traces) {
 		case len(b.Services) > 0 && b.Type != BackendJaeger:
 			k.addf(path+".services", "is for jaeger only")
 		}
+	}
+}
+
+// plainLog holds a log to what its format has.
+func (k *checker) plainLog(path string, l *TraceLog) {
+	switch {
+	case l.Format != tracelog.FormatPlain && l.TimeLayout != "":
+		k.addf(path+".time_layout", "is for format: plain only; the time of an NDJSON line is in fields.time")
+	case l.TimeLayout != "":
+		if err := tracelog.CheckTimeLayout(l.TimeLayout); err != nil {
+			k.addf(path+".time_layout", "%q cannot be used: %v", l.TimeLayout, err)
+		}
+	}
+	if l.Format == tracelog.FormatPlain && (len(l.Keys) > 0 || len(l.Links) > 0 || l.Fields != (tracelog.Roles{})) {
+		k.addf(path+".format", "plain lines have no fields; remove keys, links and fields, or write ndjson")
 	}
 }
 

@@ -4,6 +4,9 @@ package config
 // each key to people; a test holds the two together.
 
 import (
+	"cmp"
+	"strings"
+
 	promconfig "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 
@@ -21,6 +24,7 @@ type Config struct {
 	Prometheus    Datasource            `yaml:"prometheus"`
 	Datasources   map[string]Datasource `yaml:"datasources"` // more of them, by name
 	Services      map[string]Service    `yaml:"services"`
+	Grafana       *Grafana              `yaml:"grafana,omitempty"` // nil: none
 	Playbooks     Playbooks             `yaml:"playbooks"`
 	Incidents     Incidents             `yaml:"incidents"`
 	Retention     Retention             `yaml:"retention"`
@@ -37,6 +41,7 @@ type Server struct {
 	ExternalURL     string         `yaml:"external_url"`    // without a trailing slash
 	WebConfigFile   string         `yaml:"web_config_file"` // exporter-toolkit's: TLS, mutual TLS, basic auth
 	MaxBody         Size           `yaml:"max_body"`        // of a notification
+	MaxAlertnames   int            `yaml:"max_alertnames"`  // of one notification: each becomes an incident
 	MaxConcurrent   int            `yaml:"max_concurrent"`  // notifications received at once
 	ReadTimeout     model.Duration `yaml:"read_timeout"`
 	WriteTimeout    model.Duration `yaml:"write_timeout"`
@@ -99,9 +104,16 @@ type Evidence struct {
 type Alertmanager struct {
 	Name         string                       `yaml:"name"`
 	URL          string                       `yaml:"url"`
-	ExternalURL  string                       `yaml:"external_url,omitempty"` // as it names itself in notifications; URL when ""
+	ExternalURL  string                       `yaml:"external_url,omitempty"` // as it names itself in notifications; "" when not given
 	HTTPConfig   *promconfig.HTTPClientConfig `yaml:"http_config"`            // never nil
 	PollInterval model.Duration               `yaml:"poll_interval"`          // 0: never
+}
+
+// Sends says whether notifications with this external URL are taken for those
+// of this Alertmanager. Without an external_url it is taken to name itself by
+// its URL; that this is a guess, ExternalURL still tells.
+func (a *Alertmanager) Sends(externalURL string) bool {
+	return strings.TrimRight(externalURL, "/") == cmp.Or(a.ExternalURL, a.URL)
 }
 
 // Datasource is a Prometheus, or what speaks its API.
@@ -117,6 +129,15 @@ type Datasource struct {
 type Service struct {
 	URL        string                       `yaml:"url"`         // without a trailing slash
 	HTTPConfig *promconfig.HTTPClientConfig `yaml:"http_config"` // never nil
+}
+
+// Grafana is one that renders panels, is linked to, and whose annotations are
+// changes that may explain an incident.
+type Grafana struct {
+	URL         string                       `yaml:"url"`
+	ExternalURL string                       `yaml:"external_url,omitempty"` // for links; URL when ""
+	HTTPConfig  *promconfig.HTTPClientConfig `yaml:"http_config"`            // never nil
+	Timeout     model.Duration               `yaml:"timeout"`                // of one request; a render takes seconds
 }
 
 // Playbooks are where the playbooks are.

@@ -41,7 +41,7 @@ func TestTwoReplicasOnePostgres(t *testing.T) {
 			for n := from; n < to; n++ {
 				a := firing(fmt.Sprintf("Plain%d", n), triage.Labels{"channel": w.channels[n%len(w.channels)]})
 				want.states[a.Name()] = triage.IncidentFiring
-				data := body(t, "http://am.example", triage.Labels{"alertname": a.Name()}, a)
+				data := program.Notification(t, "http://am.example", triage.Labels{"alertname": a.Name()}, a)
 				posting.Go(func() {
 					// As a load balancer does it: the other replica where one does not answer.
 					if !post(ctx, data, addresses[n%2], addresses[1-n%2]) {

@@ -31,7 +31,7 @@ func TestSameNotificationHundredTimesAtOnce(t *testing.T) {
 		var posting sync.WaitGroup
 		for n := range times {
 			// An HA pair differs in nothing but the address it gives as its own.
-			data := body(t, fmt.Sprintf("http://alertmanager-%d.example", n%2), triage.Labels{"alertname": "Plain"}, alert)
+			data := program.Notification(t, fmt.Sprintf("http://alertmanager-%d.example", n%2), triage.Labels{"alertname": "Plain"}, alert)
 			posting.Go(func() {
 				<-begin
 				if !post(ctx, data, c.Address) {

@@ -9,11 +9,11 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"triagebot/cmd/internal/program"
 	"triagebot/notifiers/slack/slacklocal"
 	"triagebot/triage/store"
 )
@@ -38,23 +38,10 @@ type setting struct {
 
 func newWorld(t *testing.T, where store.Options, s setting) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), where: where, prom: newPrometheus(t)}
-	for i := range s.channels {
-		w.channels = append(w.channels, fmt.Sprintf("incidents-%d", i))
-	}
-	var err error
-	w.slack, err = slacklocal.New(slacklocal.Options{Channels: w.channels, Limits: s.limits})
-	if err != nil {
-		t.Fatal(err)
-	}
-	api := httptest.NewServer(w.slack.Handler())
-	t.Cleanup(func() {
-		if err := w.slack.Close(); err != nil {
-			t.Error(err)
-		}
-		api.Close()
-	})
-	w.config = configuration{slackURL: api.URL + "/api/", promURL: w.prom.URL, where: where, channels: w.channels, replies: s.replies}
+	w := &world{t: t, dir: t.TempDir(), where: where, prom: newPrometheus(t), channels: program.Channels(s.channels)}
+	var slackURL string
+	w.slack, slackURL = program.Slack(t, slacklocal.Options{Channels: w.channels, Limits: s.limits}, nil)
+	w.config = configuration{slackURL: slackURL + "/api/", promURL: w.prom.URL, where: where, channels: w.channels, replies: s.replies}
 	w.write("slack-token", slacklocal.DefaultToken)
 	w.write("postgres-url", where.PostgresURL)
 	w.write("plain.yaml", plainPlaybook)
@@ -80,7 +67,6 @@ type configuration struct {
 }
 
 func (c configuration) file(listen string) string {
-	var b strings.Builder
 	storage := "postgres: {url_file: postgres-url}"
 	if c.where.SQLitePath != "" {
 		storage = fmt.Sprintf("sqlite: {path: %q}", c.where.SQLitePath)
@@ -89,7 +75,7 @@ func (c configuration) file(listen string) string {
 	if replies == "" {
 		replies = "all"
 	}
-	fmt.Fprintf(&b, `server: {listen: %q}
+	return fmt.Sprintf(`server: {listen: %q}
 storage:
   %s
 evidence: {dir: evidence}
@@ -97,15 +83,7 @@ prometheus: {url: %s}
 playbooks: {files: [plain.yaml, charted.yaml]}
 incidents: {replies: %s}
 slack: {api_url: %s, token_file: slack-token}
-routes:
-`, listen, storage, c.promURL, replies, c.slackURL)
-	for i, channel := range c.channels {
-		if i > 0 { // the last of the list takes the rest
-			fmt.Fprintf(&b, "  - {match: ['channel=%q'], notifier: slack, channel: %q}\n", channel, "#"+channel)
-		}
-	}
-	fmt.Fprintf(&b, "  - {notifier: slack, channel: %q}\n", "#"+c.channels[0])
-	return b.String()
+%s`, listen, storage, c.promURL, replies, c.slackURL, program.Routes(c.channels))
 }
 
 // The two playbooks. What the Prometheus usually answers is abnormal for the

@@ -200,11 +200,14 @@ func (l *Lab) PrometheusURL() string { return l.prom.URL() }
 // LogDir is the folder of the app's NDJSON logs.
 func (l *Lab) LogDir() string { return l.logDir }
 
-// Faults are the names that Fault knows.
+// Faults are the names of the faults that raise an alert. Fault knows others
+// too, which the app lists under /faults.
 func Faults() []string {
 	var names []string
 	for _, f := range codexsim.Faults() {
-		names = append(names, string(f))
+		if len(f.Alerts()) > 0 {
+			names = append(names, string(f))
+		}
 	}
 	return names
 }

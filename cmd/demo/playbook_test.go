@@ -2,12 +2,15 @@ package demo
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/prometheus/alertmanager/template"
 
+	"triagebot/cmd/config"
+	"triagebot/cmd/demo/codexsim"
 	"triagebot/playbooks"
 	"triagebot/triage"
 	"triagebot/triage/playbook"
@@ -28,23 +31,22 @@ func kinds(t *testing.T, prometheusURL string, homes ...tracelog.Home) []playboo
 		Prometheus:        map[string]step.Datasource{"demo": {Querier: client}},
 		DefaultDatasource: "demo",
 		Traces:            homes,
+		Dashboards:        func(path string) ([]byte, error) { return playbooks.ReadDashboard(path, step.ReadDashboard) },
 	})
 }
 
-// traces are the app's logs, as docs/codex-signals.md describes them.
-func traces(lab *Lab) tracelog.Home {
-	source := func(name string, roles tracelog.Roles) tracelog.Source {
-		roles.Time, roles.Worker = "ts", "worker"
-		return tracelog.Source{Name: name, Files: []string{filepath.Join(lab.LogDir(), name+".ndjson*")}, Keys: []string{"req_id"}, Links: []string{"retry_of"}, Roles: roles}
+// traces are the app's logs, as the demo's configuration names them.
+func traces(t *testing.T, lab *Lab) tracelog.Home {
+	t.Helper()
+	dir, logs := filepath.Split(lab.LogDir())
+	cfg, err := config.LoadBytes(filepath.Join(dir, "triagebot.yaml"), fmt.Appendf(nil, `
+prometheus: {url: %s}
+routes: [{notifier: slack, channel: "#incidents"}]
+%s`, lab.PrometheusURL(), codexsim.TracesConfig(logs)))
+	if err != nil {
+		t.Fatal(err)
 	}
-	engine := source("engine", tracelog.Roles{Event: "event", Detail: "detail"})
-	engine.Keys, engine.Links = nil, nil
-	return tracelog.NewFiles(tracelog.FilesOptions{Name: "logs", Sources: []tracelog.Source{
-		source("access", tracelog.Roles{Duration: "latency_ms", Status: "status", Error: "error", Route: "route", ToolCall: "tool_call", Retry: "retry_of"}),
-		source("proto", tracelog.Roles{Event: "method", Way: "direction", Seq: "seq", Error: "error"}),
-		source("usage", tracelog.Roles{Duration: "latency_ms"}),
-		engine,
-	}})
+	return tracelog.NewFiles(tracelog.FilesOptions{Name: "logs", Sources: cfg.Traces.Sources()})
 }
 
 // shipped are the shipped playbooks, loaded with kinds.
@@ -67,7 +69,7 @@ func shipped(t *testing.T, kinds []playbook.Kind) *playbook.Set {
 func verdicts(ctx context.Context, t *testing.T, lab *Lab, firing template.Data) map[string]string {
 	t.Helper()
 	alert := firing.Alerts[0]
-	p := shipped(t, kinds(t, lab.PrometheusURL(), traces(lab))).Match(triage.Labels(alert.Labels))
+	p := shipped(t, kinds(t, lab.PrometheusURL(), traces(t, lab))).Match(triage.Labels(alert.Labels))
 	if p == nil {
 		t.Fatalf("no playbook for %v", alert.Labels)
 	}

@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -51,7 +50,7 @@ type world struct {
 func newWorld(t *testing.T, where store.Options) *world {
 	t.Helper()
 	w := &world{dir: t.TempDir(), where: where, botAddress: program.FreeAddress(t)}
-	w.startSlack(t)
+	w.slack, w.slackURL = program.Slack(t, slacklocal.Options{Channels: []string{channelName}, Token: slackToken, Limits: slacklocal.SlackLimits()}, nil)
 	w.startApp(t)
 	alertmanager := w.startAlertmanager(t)
 	prometheus := w.startPrometheus(t)
@@ -61,22 +60,6 @@ func newWorld(t *testing.T, where store.Options) *world {
 		return w.holds(`count_over_time(up{job="codex-app"}[1m]) >= 4`)
 	})
 	return w
-}
-
-func (w *world) startSlack(t *testing.T) {
-	t.Helper()
-	var err error
-	if w.slack, err = slacklocal.New(slacklocal.Options{Channels: []string{channelName}, Token: slackToken, Limits: slacklocal.SlackLimits()}); err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(w.slack.Handler())
-	w.slackURL = server.URL
-	t.Cleanup(func() {
-		if err := w.slack.Close(); err != nil {
-			t.Error(err)
-		}
-		server.Close()
-	})
 }
 
 func (w *world) startApp(t *testing.T) {

@@ -24,6 +24,7 @@ import (
 
 	"triagebot/cmd/config"
 	"triagebot/triage"
+	"triagebot/triage/console"
 	"triagebot/triage/evidence"
 	"triagebot/triage/incident"
 	"triagebot/triage/playbook"
@@ -54,6 +55,7 @@ type app struct {
 	correlator *incident.Correlator
 	jobs       *store.Jobs
 	traceIndex *index.Index // nil for none
+	slackCheck slowCheck
 	channels
 }
 
@@ -148,7 +150,7 @@ func (a *app) wire(context.Context) error {
 	if err != nil {
 		return err
 	}
-	parent := incident.Parent{Fallback: playbook.FallbackName, Links: a.incidentLinks, Redact: a.redact}
+	parent := incident.Parent{Fallback: playbook.FallbackName, About: a.aboutPlaybook, Links: a.incidentLinks, Redact: a.redact}
 	a.committer = receive.NewGroupCommitter(receive.GroupOptions{Committer: a.db, Log: a.log, Registerer: a.registry})
 	a.correlator = incident.New(incident.Options{
 		Store:        a.db,
@@ -197,9 +199,7 @@ func (a *app) redact(text string) string {
 // incidentLinks are an incident's own pages. The link ends a fixed time after
 // the opening, so that it is the same in every edit of the parent message.
 func (a *app) incidentLinks(inc triage.Incident) []triage.Link {
-	signer := *a.signer
-	signer.Now = func() time.Time { return inc.OpenedAt }
-	return []triage.Link{{Title: "Evidence", URL: signer.URL(inc.ID, "")}}
+	return []triage.Link{{Title: "Incident page", URL: console.IncidentURL(a.signer, inc.ID, inc.OpenedAt.Add(a.signer.TTL))}}
 }
 
 func (a *app) listen(ctx context.Context) (err error) {

@@ -150,7 +150,7 @@ func (a *app) poller() (*incident.Poller, time.Duration, error) {
 	poller.Answers = answersFor(a.cfg.Alertmanagers)
 	poller.Configured = func(externalURL string) bool {
 		return slices.ContainsFunc(a.cfg.Alertmanagers, func(am config.Alertmanager) bool {
-			return am.ExternalURL == strings.TrimRight(externalURL, "/")
+			return am.Sends(externalURL)
 		})
 	}
 	for _, name := range slices.Sorted(maps.Keys(listers)) {
@@ -165,21 +165,20 @@ func (a *app) poller() (*incident.Poller, time.Duration, error) {
 
 // answersFor says which incidents the polled Alertmanagers answer for: those
 // that came from one of them, by its external URL. Where all are polled and none
-// has an external URL of its own, that cannot be told, and they answer for all:
-// the result is then nil.
+// is given an external URL, that cannot be told, and they answer for all: the
+// result is then nil.
 func answersFor(ams []config.Alertmanager) func(externalURL string) bool {
-	polled := map[string]bool{}
-	tellable := false
-	for _, am := range ams {
-		tellable = tellable || am.PollInterval == 0 || am.ExternalURL != am.URL
-		if am.PollInterval > 0 {
-			polled[am.ExternalURL] = true
-		}
-	}
+	tellable := slices.ContainsFunc(ams, func(am config.Alertmanager) bool {
+		return am.PollInterval == 0 || am.ExternalURL != ""
+	})
 	if !tellable {
 		return nil
 	}
-	return func(externalURL string) bool { return polled[strings.TrimRight(externalURL, "/")] }
+	return func(externalURL string) bool {
+		return slices.ContainsFunc(ams, func(am config.Alertmanager) bool {
+			return am.PollInterval > 0 && am.Sends(externalURL)
+		})
+	}
 }
 
 func apiPath(u *url.URL) string { return u.JoinPath("/api/v2").Path }

@@ -4,14 +4,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"slices"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"triagebot/cmd/config"
-	"triagebot/triage/evidence"
 	"triagebot/triage/step"
 )
 
@@ -21,31 +23,49 @@ func checkConfigCommand(check *kingpin.CmdClause) subcommand {
 	print := cmd.Flag("print", "Print the configuration as it is in force, defaults filled in and secrets hidden.").Bool()
 	return subcommand{cmd.FullCommand(), func(_ context.Context, stdout, stderr io.Writer) error {
 		cfg, problems := config.Check(*file)
-		if err := problems.Err(); err != nil {
-			fmt.Fprintln(stderr, err)
-			if cfg == nil {
-				return exitError(1)
-			}
-			// What is wrong with the playbooks is said in the same go; datasources
-			// and services are not checked against a configuration that is wrong.
-			if _, err := loadPlaybooks(cfg, step.Kinds(step.Deps{})); err != nil {
-				fmt.Fprintln(stderr, err)
-			}
+		if cfg == nil {
+			fmt.Fprintln(stderr, problems.Err())
 			return exitError(1)
 		}
-		if err := evidence.CheckBucketURL(cfg.Evidence.BucketURL); err != nil {
-			fmt.Fprintln(stderr, err)
-			return exitError(1)
+		a := &app{registry: prometheus.NewRegistry(), log: newLog(stderr, cfg)}
+		err := problems.Err()
+		if err == nil {
+			err = a.tryClients(cfg)
 		}
-		s, err := (&app{registry: prometheus.NewRegistry(), log: newLog(stderr, cfg)}).load(cfg)
-		if err != nil {
+		// Whatever is wrong so far, what is wrong with the playbooks is said in
+		// the same go.
+		found := *cfg
+		found.Playbooks.Files = slices.DeleteFunc(slices.Clone(cfg.Playbooks.Files), func(pattern string) bool {
+			files, err := filepath.Glob(pattern)
+			return err != nil || len(files) == 0 // said of the configuration
+		})
+		set, unfit := loadPlaybooks(&found, step.Kinds(namedDeps(cfg)), nil)
+		if err := errors.Join(err, unfit); err != nil {
 			fmt.Fprintln(stderr, err)
 			return exitError(1)
 		}
 		if *print {
 			return cfg.Print(stdout)
 		}
-		fmt.Fprintf(stdout, "%s is fine: %d playbooks, %d routes\n", *file, len(s.playbooks.All()), len(cfg.Routes))
+		fmt.Fprintf(stdout, "%s is fine: %d playbooks, %d routes\n", *file, len(set.All()), len(cfg.Routes))
 		return nil
 	}}
+}
+
+// tryClients makes the clients that serve would ask with, of which some
+// problems are found only then: a CA file that holds no certificate.
+func (a *app) tryClients(cfg *config.Config) error {
+	_, ofSteps := a.stepDeps(cfg)
+	_, ofTraces := traceBackends(&cfg.Traces)
+	return errors.Join(ofSteps, ofTraces)
+}
+
+// namedDeps are the datasources by name and without clients, which can be told
+// of a configuration that is wrong, too.
+func namedDeps(cfg *config.Config) step.Deps {
+	deps := step.Deps{Prometheus: map[string]step.Datasource{mainDatasource: {}}, DefaultDatasource: mainDatasource, Dashboards: readDashboard}
+	for name := range cfg.Datasources {
+		deps.Prometheus[name] = step.Datasource{}
+	}
+	return deps
 }

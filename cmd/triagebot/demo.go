@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 	"triagebot/notifiers/slack/slacklocal"
 	"triagebot/playbooks"
 	"triagebot/triage"
+	"triagebot/triage/console"
 	"triagebot/triage/evidence"
 	"triagebot/triage/receive"
 )
@@ -43,7 +45,7 @@ func demoCommand(app *kingpin.Application) subcommand {
 	cmd := app.Command("demo", "Run a simulated service with a fault, and show the thread that it causes.")
 	cmd.Flag("once", "One fault from its first page to its end, the thread printed as text, the evidence verified; then exit.").BoolVar(&o.once)
 	cmd.Flag("fault", "The fault to begin with.").Default("slow").EnumVar(&o.fault, demo.Faults()...)
-	cmd.Flag("dir", "Where everything is kept. Default: a new folder among the temporary ones.").StringVar(&o.dir)
+	cmd.Flag("dir", "Where everything is kept; a folder that had a demo keeps it, and the new one goes into a folder within. Default: a new folder among the temporary ones.").StringVar(&o.dir)
 	cmd.Flag("listen", "Address of triagebot; port 0 takes any that is free.").Default("127.0.0.1:0").StringVar(&o.listen)
 	cmd.Flag("channel-listen", "Address of the local channel's page.").Default("127.0.0.1:0").StringVar(&o.channel)
 	cmd.Flag("speed", "How much faster than the alert rules' minutes time runs.").Default(fmt.Sprint(demo.DefaultFactor)).Float64Var(&o.factor)
@@ -57,6 +59,9 @@ const (
 	demoChannel = "incidents"
 	demoLimit   = 42 * time.Second // of a demo --once
 	demoLook    = 100 * time.Millisecond
+
+	demoDatabase = "triagebot.db" // in the demo's folder
+	demoEvidence = "evidence"     // likewise
 )
 
 // runDemo sets the demo's world and triagebot up, and takes both down again.
@@ -110,11 +115,30 @@ func runDemo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) (err 
 	return errors.Join(err, d.wait())
 }
 
+// demoDir makes the demo's folder. One that had a demo is left as it is: its
+// incidents would reopen, and what they owe would go to messages that are gone.
+// The new demo then goes into the first free folder demo-2, demo-3 … within.
 func demoDir(dir string) (string, error) {
 	if dir == "" {
 		return os.MkdirTemp("", "triagebot-demo-")
 	}
-	return dir, os.MkdirAll(dir, 0o750)
+	const most = 1000
+	own := dir
+	for n := 2; n <= most; n++ {
+		used := false
+		for _, name := range []string{demoDatabase, demoEvidence} {
+			_, err := os.Lstat(filepath.Join(own, name))
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return "", fmt.Errorf("--dir: %w", err)
+			}
+			used = used || err == nil
+		}
+		if !used {
+			return own, os.MkdirAll(own, 0o750)
+		}
+		own = filepath.Join(dir, fmt.Sprintf("demo-%d", n))
+	}
+	return "", fmt.Errorf("--dir: %s holds %d demos; give another folder", dir, most-1)
 }
 
 // freeAddress is an address that nobody listens on, so that the demo's world
@@ -133,9 +157,9 @@ const demoConfig = `# Written by triagebot demo.
 server:
   listen: %q
 storage:
-  sqlite: {path: triagebot.db}
+  sqlite: {path: %s}
 evidence:
-  dir: evidence
+  dir: %s
 prometheus:
   url: %s
 services:
@@ -156,21 +180,17 @@ func writeDemoConfig(o demoOptions, address string, lab *demo.Lab) (string, erro
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return "", err
 	}
-	names, err := fs.Glob(playbooks.Files, "*.yaml")
+	shipped, err := playbooks.All()
 	if err != nil {
 		return "", err
 	}
-	for _, name := range names {
-		data, err := playbooks.Files.ReadFile(name)
-		if err != nil {
-			return "", err
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+	for _, f := range shipped {
+		if err := os.WriteFile(filepath.Join(dir, f.Name), f.Data, 0o600); err != nil {
 			return "", err
 		}
 	}
 	file := filepath.Join(o.dir, "triagebot.yaml")
-	text := fmt.Sprintf(demoConfig, address, lab.PrometheusURL(), lab.AppURL(), o.channel, demoChannel) +
+	text := fmt.Sprintf(demoConfig, address, demoDatabase, demoEvidence, lab.PrometheusURL(), lab.AppURL(), o.channel, demoChannel) +
 		codexsim.TracesConfig(filepath.Base(lab.LogDir())) // beside the configuration
 	return file, os.WriteFile(file, []byte(text), 0o600)
 }
@@ -183,6 +203,7 @@ type demoShow struct {
 	say   func(format string, args ...any)
 	ended chan error
 	over  bool
+	since time.Time // when the fault was switched on
 }
 
 // wait returns why triagebot ended, once it has.
@@ -196,9 +217,11 @@ func (d *demoShow) wait() error {
 func (d *demoShow) show(ctx context.Context) error {
 	d.say("triagebot     %s", d.app.url())
 	d.say("channel       %s/c/%s", d.app.local.url(), demoChannel)
+	d.say("incidents     %s", console.ListURL(d.app.signer, time.Now().Add(d.app.signer.TTL)))
 	d.say("app           %s  (faults: curl -X POST %s/faults/NAME, -X DELETE to end one: %s)", d.lab.AppURL(), d.lab.AppURL(), strings.Join(demo.Faults(), ", "))
 	d.say("prometheus    %s", d.lab.PrometheusURL())
 	d.say("folder        %s", d.dir)
+	d.since = time.Now()
 	if err := d.lab.Fault(d.fault, true); err != nil {
 		return err
 	}
@@ -220,8 +243,26 @@ func (d *demoShow) show(ctx context.Context) error {
 		return errors.New("the simulated service ended")
 	case <-ctx.Done():
 	}
-	d.say("\nThe evidence stays; verify it with:\n  triagebot evidence verify %s", filepath.Join(d.dir, "evidence", "incident-000001"))
+	d.say("\nThe evidence stays; verify it with:\n  %s evidence verify %s", ownCommand(os.Executable()), d.bundle(inc.ID))
 	return nil
+}
+
+// ownCommand is how people call this program again. `go run` removes the
+// executable that it built once that ends.
+func ownCommand(executable string, err error) string {
+	switch {
+	case err != nil:
+		return "triagebot"
+	case strings.Contains(filepath.ToSlash(executable), "/go-build"):
+		return "go run ./cmd/triagebot"
+	default:
+		return executable
+	}
+}
+
+// bundle is the folder of an incident's evidence.
+func (d *demoShow) bundle(incidentID int64) string {
+	return filepath.Join(d.dir, demoEvidence, evidence.Folder(incidentID))
 }
 
 // showOnce follows one incident to its end.
@@ -273,16 +314,21 @@ func (d *demoShow) poll(ctx context.Context, what string, done func() (bool, err
 	}
 }
 
-// untilFiring waits for the fault's incident: the first, for one fault may
-// trouble more than one alert.
+// untilFiring waits for the fault's incident: the first that opened since it
+// was switched on, for one fault may trouble more than one alert.
 func (d *demoShow) untilFiring(ctx context.Context) (inc triage.Incident, err error) {
 	err = d.poll(ctx, "the alert fires", func() (bool, error) {
 		list, err := d.app.db.Incidents(ctx, 100)
-		if err != nil || len(list) == 0 {
+		if err != nil {
 			return false, err
 		}
-		inc = list[len(list)-1]
-		return true, nil
+		for _, opened := range slices.Backward(list) { // the latest comes first
+			if !opened.OpenedAt.Before(d.since.Truncate(time.Microsecond)) { // as the database keeps it
+				inc = opened
+				return true, nil
+			}
+		}
+		return false, nil
 	})
 	return inc, err
 }
@@ -301,8 +347,8 @@ func (d *demoShow) untilRun(ctx context.Context, incidentID int64) error {
 	})
 }
 
-// untilShown waits for all that is owed to the channel, and for the bundle of
-// the resolved incident.
+// untilShown waits until the channel shows all that is owed to it, and for the
+// bundle of the resolved incident. A message that was given up on is an error.
 func (d *demoShow) untilShown(ctx context.Context, incidentID int64) error {
 	return d.poll(ctx, "everything is shown", func() (bool, error) {
 		deliveries, err := d.app.db.DeliveriesOf(ctx, incidentID)
@@ -310,7 +356,11 @@ func (d *demoShow) untilShown(ctx context.Context, incidentID int64) error {
 			return false, err
 		}
 		for _, v := range deliveries {
-			if v.State != triage.DeliverySent && v.State != triage.DeliveryParked {
+			switch v.State {
+			case triage.DeliverySent:
+			case triage.DeliveryParked:
+				return false, fmt.Errorf("the message %s was given up on: %s", v.Key, v.LastError)
+			default:
 				return false, nil
 			}
 		}
@@ -320,8 +370,7 @@ func (d *demoShow) untilShown(ctx context.Context, incidentID int64) error {
 }
 
 func (d *demoShow) verify(ctx context.Context, incidentID int64) error {
-	bundle := filepath.Join(d.dir, "evidence", fmt.Sprintf("incident-%06d", incidentID))
-	report, err := evidence.Verify(ctx, bundle, "")
+	report, err := evidence.Verify(ctx, d.bundle(incidentID), "")
 	if err != nil {
 		return err
 	}

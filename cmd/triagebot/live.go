@@ -5,6 +5,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -15,7 +16,9 @@ import (
 	promconfig "github.com/prometheus/common/config"
 
 	"triagebot/cmd/config"
+	"triagebot/playbooks"
 	"triagebot/triage"
+	"triagebot/triage/grafana"
 	"triagebot/triage/incident"
 	"triagebot/triage/playbook"
 	"triagebot/triage/promapi"
@@ -63,7 +66,7 @@ func (a *app) load(cfg *config.Config) (*settings, error) {
 	}
 	deps.Escalation = contacts(cfg)
 	kinds := step.Kinds(deps)
-	if s.playbooks, err = loadPlaybooks(cfg, kinds); err != nil {
+	if s.playbooks, err = loadPlaybooks(cfg, kinds, a.log.Debugf); err != nil {
 		return nil, err
 	}
 	if s.fallback, err = playbook.Fallback(kinds); err != nil {
@@ -72,33 +75,37 @@ func (a *app) load(cfg *config.Config) (*settings, error) {
 	return s, nil
 }
 
-func loadPlaybooks(cfg *config.Config, kinds []playbook.Kind) (*playbook.Set, error) {
-	files, err := playbook.ReadFiles(cfg.Playbooks.Files)
-	if err != nil {
-		return nil, err
-	}
+// loadPlaybooks reads and checks the playbooks. The error says all that is wrong
+// with them: one that cannot be read hides nothing of the others. debugf is told
+// of files that are passed over; nil for nobody.
+func loadPlaybooks(cfg *config.Config, kinds []playbook.Kind, debugf func(string, ...any)) (*playbook.Set, error) {
+	files, unread := playbook.ReadFiles(cfg.Playbooks.Files, debugf)
 	services := make([]string, 0, len(cfg.Services))
 	for name := range cfg.Services {
 		services = append(services, name)
 	}
-	return playbook.Load(files, playbook.LoadOptions{Kinds: kinds, Services: services})
+	set, err := playbook.Load(files, playbook.LoadOptions{Kinds: kinds, Services: services})
+	return set, errors.Join(unread, err)
 }
 
-// stepDeps makes the clients that steps ask with.
+// stepDeps makes the clients that steps ask with. The error names all that
+// cannot be made.
 func (a *app) stepDeps(cfg *config.Config) (step.Deps, error) {
-	deps := step.Deps{Prometheus: map[string]step.Datasource{}, Services: map[string]step.Service{}}
+	deps := step.Deps{Prometheus: map[string]step.Datasource{}, Services: map[string]step.Service{}, Dashboards: readDashboard, Redact: a.redact}
 	datasources := maps.Clone(cfg.Datasources)
 	if datasources == nil {
 		datasources = map[string]config.Datasource{}
 	}
 	datasources[mainDatasource] = cfg.Prometheus
+	var problems []error
 	for name, p := range datasources {
 		client, err := promapi.New(promapi.Options{
 			Name: name, URL: p.URL, HTTPClient: *p.HTTPConfig, MaxConcurrent: p.MaxConcurrent,
 			Timeout: time.Duration(p.Timeout), Registerer: a.registry, Log: a.log,
 		})
 		if err != nil {
-			return deps, fmt.Errorf("datasource %s: %w", name, err)
+			problems = append(problems, fmt.Errorf("datasource %s: %w", name, err))
+			continue
 		}
 		deps.Prometheus[name] = step.Datasource{Querier: client, PublicURL: p.ExternalURL}
 	}
@@ -106,12 +113,27 @@ func (a *app) stepDeps(cfg *config.Config) (step.Deps, error) {
 	for name, s := range cfg.Services {
 		client, err := promconfig.NewClientFromConfig(*s.HTTPConfig, "service "+name)
 		if err != nil {
-			return deps, fmt.Errorf("service %s: %w", name, err)
+			problems = append(problems, fmt.Errorf("service %s: %w", name, err))
+			continue
 		}
 		deps.Services[name] = step.Service{URL: s.URL, Client: client}
 	}
+	if g := cfg.Grafana; g != nil {
+		client, err := promconfig.NewClientFromConfig(*g.HTTPConfig, "grafana")
+		if err != nil {
+			problems = append(problems, fmt.Errorf("grafana: %w", err))
+		} else {
+			asked := grafana.New(grafana.Options{URL: g.URL, PublicURL: g.ExternalURL, Client: client, Timeout: time.Duration(g.Timeout)})
+			deps.Grafana, deps.Annotations = asked, asked
+		}
+	}
 	deps.HTTP = &http.Client{}
-	return deps, nil
+	return deps, errors.Join(problems...)
+}
+
+// readDashboard reads a dashboard beside its playbook, or the shipped one.
+func readDashboard(path string) ([]byte, error) {
+	return playbooks.ReadDashboard(path, step.ReadDashboard)
 }
 
 // reload reads the configuration file again. A bad one changes nothing.
@@ -209,6 +231,15 @@ func (s *settings) playbook(name string) *playbook.Playbook {
 		return s.fallback
 	}
 	return s.playbooks.ByName(name)
+}
+
+// aboutPlaybook is what a playbook says of itself.
+func (a *app) aboutPlaybook(name string) incident.About {
+	pb := a.live.get().playbook(name)
+	if pb == nil {
+		return incident.About{}
+	}
+	return incident.About{Title: pb.Title, Owner: pb.Owner, Runbook: pb.Runbook}
 }
 
 // playbookFor names the playbook for an alert.

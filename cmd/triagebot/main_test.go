@@ -72,7 +72,12 @@ func TestCommandLine(t *testing.T) {
 	both := smallConfig(t, t.TempDir(), "log: {level: loud}\n")
 	write(t, filepath.Dir(both), "playbooks/slow.yaml", strings.Replace(smallPlaybook, "value > 5", "valeu > 5", 1))
 	bucket := smallConfig(t, t.TempDir(), "")
+	write(t, filepath.Dir(bucket), "playbooks/slow.yaml", strings.Replace(smallPlaybook, "value > 5", "valeu > 5", 1))
 	write(t, filepath.Dir(bucket), "triagebot.yaml", strings.Replace(readText(t, bucket), "evidence: {dir: evidence}", `evidence: {bucket_url: "s3://triage-evidence?region=x"}`, 1))
+	careless := smallConfig(t, t.TempDir(), "datasources: {longterm: {url: \"http://127.0.0.1:9\", tiemout: 5s, max_concurrent: 5000}}\n")
+	write(t, filepath.Dir(careless), "triagebot.yaml", strings.Replace(readText(t, careless), `["playbooks/*.yaml"]`, `["playbooks/*.yaml", nowhere.yaml]`, 1))
+	write(t, filepath.Dir(careless), "playbooks/slow.yaml", strings.Replace(smallPlaybook, "{expr: 'up{job=\"{{ .Labels.job }}\"}'}, abnormal: 'value > 5'",
+		"{expr: 'up{', exprr: up, datasource: shortterm, range: soon}, abnormal: 'valeu > 5', finding: '{{ .Valeu }}'", 1))
 	for _, tc := range []struct {
 		name   string
 		args   []string
@@ -91,8 +96,14 @@ func TestCommandLine(t *testing.T) {
 		}},
 		{"a playbook's problem", []string{"check", "config", filepath.Join(broken, "triagebot.yaml")}, 1, []string{"slow.yaml:6:", "valeu", `did you mean "value"?`}},
 		{"a problem here and one in a playbook", []string{"check", "config", both}, 1, []string{"log.level", "slow.yaml:6:", "valeu"}},
-		{"a bucket that this build cannot open", []string{"check", "config", bucket}, 1, []string{"s3://triage-evidence", "-tags s3"}},
-		{"no such configuration", []string{"serve", "--config.file", filepath.Join(dir, "none.yaml")}, 1, []string{"none.yaml"}},
+		{"an unknown key hides nothing beside it", []string{"check", "config", careless}, 1, []string{
+			"datasources.longterm.tiemout: unknown key", "datasources.longterm.max_concurrent", "nowhere.yaml",
+			"steps[0].query.exprr: unknown key", "steps[0].query.expr: not PromQL", `unknown datasource "shortterm"; did you mean "longterm"?`,
+			`steps[0].query.range: "soon" is no duration`, "steps[0].abnormal: unknown variable valeu", "steps[0].finding: unknown field .Valeu",
+		}},
+		{"a bucket that this build cannot open", []string{"check", "config", bucket}, 1, []string{"triagebot.yaml:4: evidence.bucket_url: ", "s3://triage-evidence", "-tags s3", "slow.yaml:6:", "valeu"}},
+		{"no such configuration", []string{"serve", "--config.file", filepath.Join(dir, "none.yaml")}, 1, []string{"--config.file", "none.yaml", "does not exist"}},
+		{"a folder that is no bundle", []string{"evidence", "verify", dir}, 2, []string{"give a bundle's own folder"}},
 		{"no such bundle", []string{"evidence", "verify", filepath.Join(dir, "none")}, 2, []string{"error"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -106,6 +117,42 @@ func TestCommandLine(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A mistake in one place hides none in another.
+func TestEveryPlaybookIsCheckedWhateverElseIsWrong(t *testing.T) {
+	dir := t.TempDir()
+	file := smallConfig(t, dir, `datasources: {longterm: {url: "http://127.0.0.1:9", max_concurrent: many}}`)
+	write(t, dir, "triagebot.yaml", strings.Replace(readText(t, file), `["playbooks/*.yaml"]`, `["none/*.yml", "playbooks/*.yaml", "empty"]`, 1))
+	if err := os.Mkdir(filepath.Join(dir, "empty"), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, "playbooks/slow.yaml", `
+name: slow
+match: ['alertname="Slow"']
+steps:
+  - {id: a, query: {expr: up}}
+  - {id: b, query: {expr: up, datasource: longterm}}
+  - {id: c, query: {expr: up, datasource: longtrem}}
+`)
+	write(t, dir, "playbooks/wrong.yaml", strings.Replace(smallPlaybook, "value > 5", "valeu > 5", 1))
+	status, stdout, stderr := run(t, "check", "config", file)
+	if status != 1 {
+		t.Errorf("exit status %d\n%s", status, stdout)
+	}
+	for _, want := range []string{
+		"datasources.longterm.max_concurrent", "no file matches " + filepath.Join(dir, "none/*.yml"), "empty: the folder has no",
+		`slow.yaml:7: steps[2].query.datasource: unknown datasource "longtrem"; did you mean "longterm"?`, "wrong.yaml:6:",
+	} {
+		if n := strings.Count(stderr, want); n != 1 {
+			t.Errorf("%q is said %d times in:\n%s", want, n, stderr)
+		}
+	}
+	for _, line := range []string{"slow.yaml:5:", "slow.yaml:6:", "there is no such file"} {
+		if strings.Contains(stderr, line) {
+			t.Errorf("%s is complained of without need in:\n%s", line, stderr)
+		}
 	}
 }
 

@@ -44,11 +44,7 @@ func TestTheStartSaysWhichAlertmanagersArePolled(t *testing.T) {
 
 func TestWhomThePolledAlertmanagersAnswerFor(t *testing.T) {
 	am := func(name, external string, every time.Duration) config.Alertmanager {
-		url := "http://" + name + ".internal:9093"
-		if external == "" {
-			external = url // as the configuration fills it in
-		}
-		return config.Alertmanager{Name: name, URL: url, ExternalURL: external, PollInterval: model.Duration(every)}
+		return config.Alertmanager{Name: name, URL: "http://" + name + ".internal:9093", ExternalURL: external, PollInterval: model.Duration(every)}
 	}
 	for name, tc := range map[string]struct {
 		ams  []config.Alertmanager
@@ -56,6 +52,14 @@ func TestWhomThePolledAlertmanagersAnswerFor(t *testing.T) {
 	}{
 		"one without an external URL answers for all": {
 			[]config.Alertmanager{am("a", "", time.Minute)}, map[string]bool{"http://anything": true},
+		},
+		"one whose external URL is its URL, and says so, answers for its own": {
+			[]config.Alertmanager{am("a", "http://a.internal:9093", time.Minute)},
+			map[string]bool{"http://a.internal:9093/": true, "http://anything": false},
+		},
+		"one without an external URL is known by its URL beside one that has one": {
+			[]config.Alertmanager{am("eu", "https://eu.example", time.Minute), am("us", "", time.Minute)},
+			map[string]bool{"https://eu.example": true, "http://us.internal:9093": true, "https://us.example": false},
 		},
 		"with external URLs each for its own": {
 			[]config.Alertmanager{am("eu", "https://eu.example", time.Minute), am("us", "https://us.example", time.Minute)},

@@ -5,7 +5,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
@@ -21,6 +23,9 @@ func serveCommand(app *kingpin.Application) subcommand {
 	cmd := app.Command("serve", "Receive Alertmanager's notifications and work them.")
 	file := cmd.Flag("config.file", "The configuration; config.example.yaml has every option.").Default("triagebot.yaml").String()
 	return subcommand{cmd.FullCommand(), func(ctx context.Context, _, stderr io.Writer) error {
+		if _, err := os.Stat(*file); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("--config.file: the file %s does not exist; write one as config.example.yaml shows, and say here where it is", *file)
+		}
 		cfg, err := config.Load(*file)
 		if err != nil {
 			return err

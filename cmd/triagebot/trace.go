@@ -278,11 +278,17 @@ func (c *traceShow) writeFirst(t *tracelog.Trace, w io.Writer) error {
 // followOn writes what is appended, one line for each record, until ctx ends.
 // It says whether there was any.
 func (c *traceShow) followOn(ctx context.Context, follower *tracelog.Follower, id string, w io.Writer) (found bool, err error) {
+	asText := c.output == "text" || c.output == "markdown"
+	if asText {
+		if _, err := fmt.Fprint(w, "\nWaiting for what is appended; Ctrl-C ends it.\n\n"); err != nil {
+			return false, err
+		}
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	err = follower.Follow(ctx, func(records []tracelog.Record) {
 		found = true
-		if err := tracelog.WriteAppended(w, id, records, c.output == "text" || c.output == "markdown"); err != nil {
+		if err := tracelog.WriteAppended(w, id, records, asText); err != nil {
 			cancel(err) // nobody reads any more
 		}
 	})

@@ -27,13 +27,7 @@ func politePace() lookupPace { return lookupPace{workers: 1, rest: 200 * time.Mi
 
 // traceLogs is the home of the local logs.
 func traceLogs(cfg *config.Traces, x *index.Index, pace lookupPace) *tracelog.Files {
-	opts := tracelog.FilesOptions{Name: "logs", Index: x, Workers: pace.workers, Rest: pace.rest}
-	for _, l := range cfg.Logs {
-		opts.Sources = append(opts.Sources, tracelog.Source{
-			Name: l.Name, Files: l.Files, Keys: l.Keys, Links: l.Links, Roles: l.Fields, MaxLine: int(l.MaxLine),
-		})
-	}
-	return tracelog.NewFiles(opts)
+	return tracelog.NewFiles(tracelog.FilesOptions{Name: "logs", Sources: cfg.Sources(), Index: x, Workers: pace.workers, Rest: pace.rest})
 }
 
 // traceBackends are the homes that are asked over HTTP.

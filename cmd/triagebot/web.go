@@ -9,13 +9,16 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/gorilla/mux"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/exporter-toolkit/web"
+	"go.yaml.in/yaml/v3"
 
+	"triagebot/triage/console"
 	"triagebot/triage/evidence"
 	"triagebot/triage/receive"
 )
@@ -23,7 +26,6 @@ import (
 const (
 	idleTimeout   = 2 * time.Minute
 	drainTimeout  = 10 * time.Second // for requests under way at the end
-	readyTimeout  = 2 * time.Second
 	maxHeaderSize = 64 << 10
 )
 
@@ -33,18 +35,32 @@ func (a *app) routes() (http.Handler, error) {
 	auth := func() receive.Credentials { return a.live.get().credentials }
 	receive.NewHandler(receive.Options{
 		Ingester: a.committer, Auth: auth,
-		MaxBody: int64(a.cfg.Server.MaxBody), MaxConcurrent: a.cfg.Server.MaxConcurrent,
-		Log: a.log, Registerer: a.registry,
+		MaxBody: int64(a.cfg.Server.MaxBody), MaxAlertnames: a.cfg.Server.MaxAlertnames, MaxConcurrent: a.cfg.Server.MaxConcurrent,
+		BodyTimeout: time.Duration(a.cfg.Server.ReadTimeout),
+		Log:         a.log, Registerer: a.registry,
 	}).Register(r)
-	files, err := evidence.NewHandler(evidence.HandlerOptions{
-		Store: a.bundles, Signer: a.signer, Log: a.log,
-		// Without credentials to show, only a signed link opens evidence.
-		Authorized: func(r *http.Request) bool { return auth().Required() && auth().Shown(r) },
-	})
+	// Without credentials to show, only a signed link opens evidence.
+	authorized := func(r *http.Request) bool {
+		return auth().Required() && auth().Shown(r) || asksWhoComes(a.cfg.Server.WebConfigFile)
+	}
+	files, err := evidence.NewHandler(evidence.HandlerOptions{Store: a.bundles, Signer: a.signer, Log: a.log, Authorized: authorized})
 	if err != nil {
 		return nil, err
 	}
 	files.Register(r)
+	console.New(console.Options{
+		Store: a.db, Bundles: a.bundles, Signer: a.signer, Authorized: authorized, Redact: a.redact, Log: a.log,
+		Challenge: func() string {
+			if auth().Username == "" {
+				return "" // browsers know no bearer tokens
+			}
+			return `Basic realm="triagebot", charset="UTF-8"`
+		},
+		About: func(name string) (title, owner, runbook string) {
+			about := a.aboutPlaybook(name)
+			return about.Title, about.Owner, about.Runbook
+		},
+	}).Register(r)
 	r.Handle("/metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry})).Methods(http.MethodGet)
 	r.HandleFunc("/-/healthy", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "triagebot is healthy.") }).Methods(http.MethodGet, http.MethodHead)
 	r.HandleFunc("/-/ready", a.serveReady).Methods(http.MethodGet, http.MethodHead)
@@ -63,39 +79,43 @@ func (a *app) routes() (http.Handler, error) {
 	return r, nil
 }
 
-// serveReady says whether notifications can be taken. Slack being away is a
-// warning: what is owed to it waits in the outbox.
-func (a *app) serveReady(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
-	defer cancel()
-	if err := a.db.Ping(ctx); err != nil {
-		a.log.WithError(err).Warn("not ready: the database does not take writes")
-		http.Error(w, "Not ready: the database does not take writes.", http.StatusServiceUnavailable)
-		return
-	}
-	fmt.Fprintln(w, "triagebot is ready.")
-	if err := a.slack.Check(ctx); err != nil {
-		fmt.Fprintf(w, "Warning: %v; messages wait in the outbox.\n", err)
-	}
-	if warning := a.slack.Warning(); warning != "" {
-		fmt.Fprintf(w, "Warning: %s.\n", warning)
-	}
-}
-
 // serveFront tells whoever opens the address in a browser where they are.
 func (a *app) serveFront(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	fmt.Fprintf(w, `triagebot
 
   POST %-16s Alertmanager's webhook
+  GET  %-16s the incidents
   GET  %-16s self-metrics
   GET  %-16s is the process alive
   GET  %-16s can it take notifications
   POST %-16s read the configuration again
-`, receive.Path, "/metrics", "/-/healthy", "/-/ready", "/-/reload")
+`, receive.Path, "/incidents", "/metrics", "/-/healthy", "/-/ready", "/-/reload")
 	if a.local != nil {
 		fmt.Fprintf(w, "\nNo Slack token is configured; the local channel is at %s\n", a.local.url())
 	}
+}
+
+// asksWhoComes says whether the web configuration lets in only those who show
+// a password or a certificate. The file is read each time, as the server does.
+func asksWhoComes(webConfigFile string) bool {
+	if webConfigFile == "" {
+		return false
+	}
+	data, err := os.ReadFile(webConfigFile)
+	if err != nil {
+		return false
+	}
+	var c struct {
+		Users map[string]string `yaml:"basic_auth_users"`
+		TLS   struct {
+			ClientAuth string `yaml:"client_auth_type"`
+		} `yaml:"tls_server_config"`
+	}
+	if err := yaml.Unmarshal(data, &c); err != nil {
+		return false
+	}
+	return len(c.Users) > 0 || c.TLS.ClientAuth == "RequireAndVerifyClientCert"
 }
 
 // serveHTTP serves until ctx ends, then lets the requests under way end.

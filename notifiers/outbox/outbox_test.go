@@ -39,11 +39,11 @@ func isEdit(d *triage.Delivery) bool   { return d.SentVersion > 0 }
 
 func TestAnIncidentBecomesAThread(t *testing.T) {
 	eachDatabase(t, func(w *world) {
-		defer w.work("a")()
 		incident := w.open("ops", triage.PriorityParent)
 		w.file(incident, "chart.png")
 		w.reply(incident, "p95", triage.PriorityFinding)
 		w.reply(incident, "p95", triage.PriorityFinding) // owed once
+		defer w.work("a")()
 		elapse(time.Second)
 
 		expect(w.t, "messages", w.channel.keys(), []string{keyOf(incident, "parent"), keyOf(incident, "p95"), keyOf(incident, "chart.png")})

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"github.com/slack-go/slack"
 
 	"triagebot/notifiers"
+	"triagebot/triage/safetext"
 )
 
 // effect is what a call does when it succeeds, which decides what its unclear
@@ -152,7 +152,7 @@ func classify(method string, does effect, err error) *notifiers.Error {
 		unknown = notifiers.Ambiguous
 	}
 	say := func(reason notifiers.Reason, what string) *notifiers.Error {
-		return &notifiers.Error{Reason: reason, Err: fmt.Errorf("%s: %w%s", method, withoutURL(err), what)}
+		return &notifiers.Error{Reason: reason, Err: fmt.Errorf("%s: %w%s", method, safetext.WithoutURL(err), what)}
 	}
 
 	var limit *slack.RateLimitedError
@@ -229,14 +229,4 @@ func channelAdvice(code string) string {
 		return " (unarchive the channel, or route to another one)"
 	}
 	return " (let the bot post in the channel, or route to another one)"
-}
-
-// withoutURL takes the URL out of an HTTP client's error: an upload's URL is a
-// secret.
-func withoutURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
-	}
-	return err
 }

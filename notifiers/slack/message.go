@@ -37,6 +37,8 @@ func render(p triage.Post) (message, error) {
 		return renderParent(p.Parent), nil
 	case p.Finding != nil:
 		return renderFinding(p.Finding), nil
+	case p.Conclusion != nil:
+		return renderConclusion(p.Conclusion), nil
 	case p.Note != nil:
 		return renderNote(p.Note), nil
 	case p.File != nil:
@@ -44,7 +46,7 @@ func render(p triage.Post) (message, error) {
 	case p.Escalation != nil:
 		return renderEscalation(p.Escalation), nil
 	}
-	return message{}, errors.New("the post has neither parent, finding, note, file nor escalation")
+	return message{}, errors.New("the post has neither parent, finding, conclusion, note, file nor escalation")
 }
 
 // mayRepeat says in the message that one sent at the instant may stand beside it.

@@ -5,6 +5,7 @@ package slack
 // and one kept free for the buttons.
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -261,7 +262,11 @@ func parentContext(p *triage.ParentPost) *slack.ContextBlock {
 	}
 	elements := []slack.MixedElement{markup(said)}
 	if p.Playbook != "" {
-		elements = append(elements, plainText("playbook "+line(p.Playbook, maxName)))
+		what := "playbook " + line(cmp.Or(p.PlaybookTitle, p.Playbook), maxName)
+		if p.Owner != "" {
+			what += " · owner " + line(p.Owner, maxName)
+		}
+		elements = append(elements, plainText(what))
 	}
 	return slack.NewContextBlock("", elements...)
 }

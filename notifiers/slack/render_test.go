@@ -79,6 +79,7 @@ func messages() map[string]triage.Post {
 			p.Resolution, p.Conclusion, p.Steps = triage.ResolvedByAlertmanager, "1 of 4 steps was abnormal: p95 latency.", nil
 		}),
 		"parent-closed": parentWith(func(p *triage.ParentPost) {
+			p.PlaybookTitle, p.Owner = "Latency SLO breach", "sre"
 			p.State, p.ResolvedAt, p.Firing, p.Severity = triage.IncidentClosed, start.Add(26*time.Hour), 0, "info"
 			p.Resolution = triage.ResolvedByTTL
 		}),
@@ -105,6 +106,15 @@ func messages() map[string]triage.Post {
 			}
 			p.Finding.Omitted = 40
 		}),
+		"conclusion": {Conclusion: &triage.ConclusionPost{IncidentID: 7, RunID: 9, Conclusion: triage.Conclusion{
+			Explanation: "worker-backoff", Says: "workers back off, and requests wait for them",
+			For:     []string{"Worker w0 backs off for 4s", "p95 on /v1/chat/completions is 1.2s (410ms a day ago)"},
+			Unknown: []string{"A slow request, from log to log"}, Next: "escalate to the on-call with the /readyz capture",
+		}}},
+		"conclusion-unclear": {Conclusion: &triage.ConclusionPost{IncidentID: 7, RunID: 9, Conclusion: triage.Conclusion{
+			Says: "too much is not known <!channel>", Unknown: []string{"Errors by reason"}, Open: []string{"the backend fails"},
+			Next: "find out what could not be told (each finding says how), then look again",
+		}}},
 		"escalation":   {Escalation: escalationPost("<!subteam^S0123456>")},
 		"announcement": {Note: &triage.NotePost{IncidentID: 7, Text: "Restarts persist; maintenance is proposed.", Broadcast: true}},
 		"note":         {Note: &triage.NotePost{IncidentID: 7, Text: "Normal: backoff, queue, db.\nThe run is over.", Links: []triage.Link{{Title: "Bundle", URL: "https://triage.example/bundle/7"}}}},

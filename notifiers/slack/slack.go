@@ -59,6 +59,7 @@ type Notifier struct {
 	client   *slack.Client
 	fallback string
 	open     func(ctx context.Context, incidentID int64, name string) (io.ReadCloser, int64, error)
+	reads    *reads // by open
 	log      logrus.FieldLogger
 	metrics  *metrics
 	channels channelIDs
@@ -98,6 +99,7 @@ func New(o Options) (*Notifier, error) {
 		client:   slack.New(o.Token, slack.OptionAPIURL(o.APIURL), slack.OptionHTTPClient(httpClient(o.HTTPClient))),
 		fallback: strings.TrimPrefix(o.FallbackChannel, "#"),
 		open:     o.Open,
+		reads:    newReads(),
 		log:      o.Log.WithField("notifier", "slack"),
 		metrics:  m,
 	}, nil

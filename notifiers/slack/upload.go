@@ -12,22 +12,17 @@ import (
 	"io"
 	"io/fs"
 	"strings"
-	"time"
 
 	"github.com/slack-go/slack"
 
 	"triagebot/notifiers"
 	"triagebot/triage"
+	"triagebot/triage/safetext"
 )
 
-const (
-	// maxFile bounds an artifact, in bytes; larger ones stay in the bundle,
-	// which has none of more than about half of it.
-	maxFile = 16 << 20
-	// readTimeout bounds reading it, during which the channel's other messages
-	// wait.
-	readTimeout = 5 * time.Second
-)
+// maxFile bounds an artifact, in bytes; larger ones stay in the bundle, which
+// has none of more than about half of it.
+const maxFile = 16 << 20
 
 func (n *Notifier) upload(ctx context.Context, d *triage.Delivery, checkpoint func(string) error) (notifiers.Receipt, *notifiers.Error) {
 	u := renderFile(d.Body.File)
@@ -103,9 +98,7 @@ func (n *Notifier) transfer(ctx context.Context, d *triage.Delivery, u upload) (
 // is that does not go on could not be told.
 func (n *Notifier) read(ctx context.Context, d *triage.Delivery) ([]byte, *notifiers.Error) {
 	name := d.Body.File.Artifact.Name
-	reading, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	data, size, err := n.readAll(reading, d.IncidentID, name)
+	got, err := n.reads.do(ctx, func(ctx context.Context) (content, error) { return n.readAll(ctx, d.IncidentID, name) })
 	failed := func(reason notifiers.Reason, err error) *notifiers.Error {
 		return &notifiers.Error{Reason: reason, Err: fmt.Errorf("artifact %s: %w", line(name, maxTitle), err)}
 	}
@@ -116,32 +109,32 @@ func (n *Notifier) read(ctx context.Context, d *triage.Delivery) ([]byte, *notif
 		return nil, failed(notifiers.Transient, err)
 	case err != nil:
 		return nil, failed(notifiers.Unreadable, err)
-	case size < 1 || size > maxFile:
-		return nil, failed(notifiers.Permanent, fmt.Errorf("it has %d bytes; what is uploaded has 1 to %d", size, maxFile))
-	case int64(len(data)) != size:
-		return nil, failed(notifiers.Unreadable, fmt.Errorf("%d bytes were read instead of %d", len(data), size))
+	case got.size < 1 || got.size > maxFile:
+		return nil, failed(notifiers.Permanent, fmt.Errorf("it has %d bytes; what is uploaded has 1 to %d", got.size, maxFile))
+	case int64(len(got.data)) != got.size:
+		return nil, failed(notifiers.Unreadable, fmt.Errorf("%d bytes were read instead of %d", len(got.data), got.size))
 	}
-	return data, nil
+	return got.data, nil
 }
 
 // readAll reads a file of which size is said; nothing of one that is too large.
-func (n *Notifier) readAll(ctx context.Context, incidentID int64, name string) (data []byte, size int64, err error) {
+func (n *Notifier) readAll(ctx context.Context, incidentID int64, name string) (c content, err error) {
 	r, size, err := n.open(ctx, incidentID, name)
 	if err != nil {
-		return nil, 0, err
+		return content{}, err
 	}
 	defer r.Close()
-	if size > maxFile {
-		return nil, size, nil
+	if c.size = size; size > maxFile {
+		return c, nil
 	}
-	data, err = io.ReadAll(io.LimitReader(r, size+1))
-	return data, size, err
+	c.data, err = io.ReadAll(io.LimitReader(r, size+1))
+	return c, err
 }
 
 // hide takes a secret out of an error's text, for errors that slack-go makes
 // with the URL in them.
 func hide(err error, secret string) error {
-	if !strings.Contains(withoutURL(err).Error(), secret) {
+	if !strings.Contains(safetext.WithoutURL(err).Error(), secret) {
 		return err
 	}
 	return errors.New(strings.ReplaceAll(err.Error(), secret, "<upload URL>"))

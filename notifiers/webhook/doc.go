@@ -27,6 +27,8 @@
 // counted and said in the incident's timeline. A redirect is followed when it
 // keeps the POST (307, 308); one that would turn it into a GET is final.
 //
+// docs/webhook.md says the same to whoever writes a receiver.
+//
 // Text is cut where a message would be too long. Of a file only the artifact's
 // link is sent, never its bytes.
 package webhook

@@ -18,7 +18,7 @@ const Version = "1"
 // Message is the JSON body of a POST.
 type Message struct {
 	Version  string `json:"version"`
-	Kind     string `json:"kind"`     // parent, finding, note, file or escalation: which field of post is set
+	Kind     string `json:"kind"`     // parent, finding, conclusion, note, file or escalation: which field of post is set
 	Key      string `json:"key"`      // what it says, unique: incident/7/run/9/step/p95
 	Nonce    string `json:"nonce"`    // the message's identity
 	Revision int64  `json:"revision"` // grows with every edit
@@ -56,6 +56,8 @@ func encode(d *triage.Delivery) ([]byte, error) {
 		finding := *post.Finding
 		finding.Finding.Vars, finding.Finding.Debug = nil, nil
 		post.Finding = &finding
+	case post.Conclusion != nil:
+		m.Kind = "conclusion"
 	case post.Note != nil:
 		m.Kind = "note"
 	case post.File != nil:

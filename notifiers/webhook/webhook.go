@@ -19,6 +19,7 @@ import (
 
 	"triagebot/notifiers"
 	"triagebot/triage"
+	"triagebot/triage/safetext"
 )
 
 // DefaultTimeout bounds one request, answer included.
@@ -126,7 +127,7 @@ func (n *Notifier) Send(ctx context.Context, d *triage.Delivery, _ func(progress
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), bytes.NewReader(body))
 	if err != nil {
-		return notifiers.Receipt{}, n.failed(notifiers.Permanent, withoutURL(err))
+		return notifiers.Receipt{}, n.failed(notifiers.Permanent, safetext.WithoutURL(err))
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Idempotency-Key", idempotencyKey(d))
@@ -135,7 +136,7 @@ func (n *Notifier) Send(ctx context.Context, d *triage.Delivery, _ func(progress
 		return notifiers.Receipt{}, n.failed(notifiers.Permanent, errRedirect)
 	}
 	if err != nil {
-		return notifiers.Receipt{}, n.failed(notifiers.Transient, withoutURL(err))
+		return notifiers.Receipt{}, n.failed(notifiers.Transient, safetext.WithoutURL(err))
 	}
 	defer resp.Body.Close()
 	if err := n.check(resp); err != nil {
@@ -186,13 +187,4 @@ func (n *Notifier) retryAfter(resp *http.Response) time.Duration {
 
 func (n *Notifier) failed(reason notifiers.Reason, err error) *notifiers.Error {
 	return &notifiers.Error{Reason: reason, Err: fmt.Errorf("webhook %s: %w", n.name, err)}
-}
-
-// withoutURL takes the URL, which may hold a secret, out of net/http's errors.
-func withoutURL(err error) error {
-	var e *url.Error
-	if errors.As(err, &e) {
-		return e.Err
-	}
-	return err
 }

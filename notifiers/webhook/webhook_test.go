@@ -92,6 +92,15 @@ func TestTheBodyOfEachKind(t *testing.T) {
 				Vars: map[string]any{"value": 2100.0}, Debug: []string{"asked Prometheus"}, At: at, StartedAt: at, Took: 12 * time.Millisecond,
 			}}},
 		},
+		"conclusion": {
+			Key: "incident/7/run/9/conclusion", Nonce: "b7c8", IncidentID: 7, Kind: triage.DeliveryReply, Version: 1,
+			Thread: triage.RemoteRef{ID: "a1b2"},
+			Body: triage.Post{Conclusion: &triage.ConclusionPost{IncidentID: 7, RunID: 9, Conclusion: triage.Conclusion{
+				Explanation: "backoff", Says: "workers are backing off", For: []string{"Worker backoff: 800 ms"},
+				Against: []string{"Worker restarts: none"}, Rivals: []string{"the database is slow"}, Open: []string{"the network loses packets"},
+				Unknown: []string{"A slow request, from log to log"}, Next: "Drain the worker.",
+			}}},
+		},
 		"note": note("Run finished: 1 of 4 abnormal"),
 		"escalation": {
 			Key: "incident/7/run/9/step/page/escalated/1", Nonce: "f7a8", IncidentID: 7, Kind: triage.DeliveryNotice, Version: 1,
@@ -131,6 +140,27 @@ func TestTheBodyOfEachKind(t *testing.T) {
 				t.Errorf("body (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// docs/webhook.md is what whoever writes a receiver has.
+func TestThePageShowsTheBodyOfEachKind(t *testing.T) {
+	page, err := os.ReadFile("../../docs/webhook.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bodies, err := filepath.Glob("testdata/*.json")
+	if err != nil || len(bodies) != 6 {
+		t.Fatal(bodies, err)
+	}
+	for _, file := range bodies {
+		body, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(page), "```json\n"+string(body)+"```\n") {
+			t.Errorf("docs/webhook.md does not show %s as it is; copy it there", file)
+		}
 	}
 }
 

@@ -106,3 +106,32 @@ func (b *bucketBundle) open(ctx context.Context, name string) (io.ReadCloser, er
 }
 
 func (b *bucketBundle) close() error { return b.bucket.Close() }
+
+// storedBundle is a bundle of a store that is in use.
+type storedBundle struct {
+	store      *Store
+	incidentID int64
+}
+
+func (b *storedBundle) list(ctx context.Context) ([]string, error) {
+	prefix := Folder(b.incidentID) + "/"
+	var names []string
+	it := b.store.bucket.List(&blob.ListOptions{Prefix: prefix})
+	for {
+		o, err := it.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			return names, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list bundle: %w", err)
+		}
+		names = append(names, strings.TrimPrefix(o.Key, prefix))
+	}
+}
+
+func (b *storedBundle) open(ctx context.Context, name string) (io.ReadCloser, error) {
+	body, _, err := b.store.Open(ctx, b.incidentID, name)
+	return body, err
+}
+
+func (b *storedBundle) close() error { return nil }

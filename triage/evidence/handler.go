@@ -76,9 +76,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	var expires int64
 	if !h.authorized(r) {
-		expires, err = h.signer.check(incidentID, name, r.URL.Query())
+		expires, err = h.signer.Check(incidentID, name, r.URL.Query())
 		switch {
-		case errors.Is(err, errExpired):
+		case errors.Is(err, ErrExpired):
 			refuse(w, http.StatusGone, "This link has expired. Newer messages in the incident's thread have links that work; running the playbook again posts new ones. The file itself is still in the incident's bundle.")
 			return
 		case err != nil:

@@ -82,7 +82,7 @@ func (h *Handler) fileURL(incidentID int64, name string, expires int64) string {
 	if expires == 0 {
 		return name
 	}
-	return name + "?" + h.signer.query(incidentID, name, expires)
+	return name + "?" + h.signer.Query(incidentID, name, expires)
 }
 
 // files lists a bundle's files, the derived ones first, with what the manifest

@@ -28,8 +28,8 @@ type Signer struct {
 
 // Why a link does not work.
 var (
-	errSignature = errors.New("the signature is wrong")
-	errExpired   = errors.New("the link has expired")
+	ErrSignature = errors.New("the signature is wrong")
+	ErrExpired   = errors.New("the link has expired")
 )
 
 // Validate says what is missing for the signer to be used.
@@ -48,30 +48,30 @@ func (s *Signer) Validate() error {
 func (s *Signer) URL(incidentID int64, name string) string {
 	// A valid name needs no escaping.
 	return strings.TrimSuffix(s.BaseURL, "/") + "/evidence/" + strconv.FormatInt(incidentID, 10) + "/" + name +
-		"?" + s.query(incidentID, name, s.now().Add(s.TTL).Unix())
+		"?" + s.Query(incidentID, name, s.now().Add(s.TTL).Unix())
 }
 
-// query is the query of a link that works until expires, in Unix seconds.
-func (s *Signer) query(incidentID int64, name string, expires int64) string {
+// Query is the query of a link that works until expires, in Unix seconds.
+func (s *Signer) Query(incidentID int64, name string, expires int64) string {
 	return url.Values{
 		"exp": {strconv.FormatInt(expires, 10)},
 		"sig": {base64.RawURLEncoding.EncodeToString(s.sign(incidentID, name, expires))},
 	}.Encode()
 }
 
-// check says whether q signs for the file, and until when. An unsigned link
-// and one that was tampered with are told errSignature.
-func (s *Signer) check(incidentID int64, name string, q url.Values) (expires int64, err error) {
+// Check says whether q signs for the file, and until when. An unsigned link
+// and one that was tampered with are told ErrSignature.
+func (s *Signer) Check(incidentID int64, name string, q url.Values) (expires int64, err error) {
 	expires, err = strconv.ParseInt(q.Get("exp"), 10, 64)
 	if err != nil {
-		return 0, errSignature
+		return 0, ErrSignature
 	}
 	sig, err := base64.RawURLEncoding.Strict().DecodeString(q.Get("sig"))
 	if err != nil || !hmac.Equal(sig, s.sign(incidentID, name, expires)) {
-		return 0, errSignature
+		return 0, ErrSignature
 	}
 	if s.now().Unix() >= expires {
-		return 0, errExpired
+		return 0, ErrExpired
 	}
 	return expires, nil
 }

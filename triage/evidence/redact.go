@@ -9,6 +9,8 @@ package evidence
 //     wherever they stand, also when cut off
 //   - rules (redact_rules.go): gitleaks' rule set for the tokens of some two
 //     hundred vendors
+//
+// All of them also look at what is percent-encoded (redact_encoded.go).
 
 import (
 	"bytes"
@@ -51,7 +53,7 @@ func (r *Redactor) Redact(data []byte, mediaType string) (out []byte, count int)
 		return []byte(placeholder("too-long")), 1
 	}
 	for range maxPasses {
-		spans := r.find(data)
+		spans := r.findAt(data, 0)
 		if len(spans) == 0 {
 			break
 		}
@@ -82,8 +84,9 @@ type span struct {
 	quote      string // set where a bare JSON value must be replaced by a string: its quote
 }
 
-// find returns the secrets in text, in order, without overlaps.
-func (r *Redactor) find(text []byte) []span {
+// findAt returns the secrets in a text that was decoded depth times, in order,
+// without overlaps.
+func (r *Redactor) findAt(text []byte, depth int) []span {
 	var spans []span
 	add := func(s span) {
 		if s.start < s.end && !harmless(text[s.start:s.end]) {
@@ -93,6 +96,7 @@ func (r *Redactor) find(text []byte) []span {
 	findFields(text, add)
 	r.loadRules().find(text, add) // before shapes: the more telling name wins
 	findShapes(text, add)
+	r.findEncoded(text, depth, add)
 	if len(spans) == 0 {
 		return nil
 	}
@@ -138,7 +142,14 @@ func replace(text []byte, spans []span) []byte {
 
 func placeholder(rule string) string { return "<redacted:" + rule + ">" }
 
-var placeholderHead = regexp.MustCompile(`^<redacted:[a-z0-9-]{1,64}>`)
+// Links write its brackets as %3C and %3E.
+var (
+	anyPlaceholder  = regexp.MustCompile(`(?:<|%3C)redacted:[a-z0-9-]{1,64}(?:>|%3E)`)
+	placeholderHead = regexp.MustCompile(`^` + anyPlaceholder.String())
+)
+
+// countMasks is how many secrets are masked in a text.
+func countMasks(text []byte) int { return len(anyPlaceholder.FindAllIndex(text, -1)) }
 
 // placeholderLen is the length of the placeholder that b begins with, or 0.
 func placeholderLen(b []byte) int {
@@ -147,7 +158,7 @@ func placeholderLen(b []byte) int {
 
 // harmless says that a value is no secret, or one that is masked already.
 func harmless(value []byte) bool {
-	if len(bytes.Trim(value, "* \t\r\n")) == 0 {
+	if len(bytes.Trim(value, "* \t\r\n+")) == 0 { // forms write a space as +
 		return true
 	}
 	if len(value) <= 9 {
@@ -156,5 +167,5 @@ func harmless(value []byte) bool {
 			return true
 		}
 	}
-	return value[0] == '<' && placeholderLen(value) == len(value)
+	return (value[0] == '<' || value[0] == '%') && placeholderLen(value) == len(value)
 }

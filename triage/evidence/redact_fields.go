@@ -65,10 +65,6 @@ func separator(text []byte, i int) int {
 			return 2 // Ruby, PHP
 		}
 		return 1
-	case '%': // = in a query within a query
-		if i+2 < len(text) && next == '3' && text[i+2]|0x20 == 'd' {
-			return 3
-		}
 	case '\\': // = as encoders for HTML write it
 		if bytes.HasPrefix(text[i:], []byte(`\u003d`)) {
 			return 6
@@ -332,8 +328,6 @@ func wordEnd(text []byte, i int) int {
 			if fieldFollows(text, i+1) {
 				return i
 			}
-		case c == '%' && bytes.HasPrefix(text[i:], []byte("%26")):
-			return i
 		}
 	}
 	return i

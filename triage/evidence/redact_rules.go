@@ -186,9 +186,12 @@ func (s *ruleSet) find(text []byte, add func(span)) {
 
 // candidates are the windows in which each rule must look, by the rule's index.
 func (s *ruleSet) candidates(text []byte) [][]window {
-	windows := make([][]window, len(s.rules))
+	var windows [][]window // most texts are short and have none
 	s.keywords.Walk(lowerASCII(text), func(end, _, pattern int64) bool {
 		word := s.words[pattern]
+		if windows == nil {
+			windows = make([][]window, len(s.rules))
+		}
 		// All rules of a word have the windows of all its places.
 		if n := len(windows[word.rules[0]]); n > 0 && int(end)+1+windowAfter <= windows[word.rules[0]][n-1].end {
 			return true

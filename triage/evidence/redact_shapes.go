@@ -1,8 +1,8 @@
 package evidence
 
 // Credentials that show by their look: passwords in URLs, bearer and basic
-// credentials, private keys, JSON web tokens, and the head of a token at the
-// very end of a text. gitleaks has rules for some of these, but they want the
+// credentials, private keys, JSON web tokens, and the head of a token where a
+// text ends or is cut off. gitleaks has rules for some of these, but they want the
 // whole secret followed by a quote or space; captured text is cut anywhere.
 
 import (
@@ -25,6 +25,9 @@ var (
 
 // cutWindow is how much of a text's end is searched for a token's head, in bytes.
 const cutWindow = 2048
+
+// cutMark stands where this program cut a text off.
+var cutMark = []byte("…")
 
 // maxURL is how much of a URL is searched for its password, in bytes.
 const maxURL = 1024
@@ -53,14 +56,29 @@ func findShapes(text []byte, add func(span)) {
 			add(span{start: m[2], end: m[3], rule: "slack-webhook-url"})
 		}
 	}
-	from := max(0, len(text)-cutWindow)
-	if m := cutHead.FindSubmatchIndex(text[from:]); m != nil {
-		start := from + m[2]
-		if text[m[3]+from-1] == '/' {
-			start = from + m[3] // a webhook's host is no secret
+	for from := 0; ; {
+		end := bytes.Index(text[from:], cutMark)
+		if end < 0 {
+			findCutHead(text, max(from, len(text)-cutWindow), len(text), add)
+			return
 		}
-		add(span{start: start, end: len(text), rule: "cut-off"})
+		end += from
+		findCutHead(text, max(from, end-cutWindow), end, add)
+		from = end + len(cutMark)
 	}
+}
+
+// findCutHead finds the head of a token where text was cut off, at end.
+func findCutHead(text []byte, from, end int, add func(span)) {
+	m := cutHead.FindSubmatchIndex(text[from:end])
+	if m == nil {
+		return
+	}
+	start := from + m[2]
+	if text[m[3]+from-1] == '/' {
+		start = from + m[3] // a webhook's host is no secret
+	}
+	add(span{start: start, end: end, rule: "cut-off"})
 }
 
 // findFold finds the places where word, in any case, begins what the anchored
@@ -187,10 +205,10 @@ func findURLPasswords(text []byte, add func(span)) {
 		switch {
 		case at > colon:
 			add(span{start: from, end: start + at, rule: "url-password"})
-		case at >= 0 || isPort(text[from:authority]):
+		case at >= 0 || isPort(bytes.TrimSuffix(text[from:authority], cutMark)):
 		case beyond >= 0:
 			add(span{start: from, end: authority + beyond, rule: "url-password"})
-		case authority == len(text):
+		case authority == len(text) || bytes.HasSuffix(text[from:authority], cutMark):
 			add(span{start: from, end: authority, rule: "url-password"})
 		}
 	}

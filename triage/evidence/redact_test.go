@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -64,6 +65,15 @@ func TestKnownSecretsAreMasked(t *testing.T) {
 		{"basic in prose", `sent Basic dXNlcjpwYXNz.`, `sent Basic <redacted:authorization>.`},
 		{"jwt", `got ` + sampleJWT + `, fine`, `got <redacted:jwt>, fine`},
 		{"jwt in a query", `/x?j=` + sampleJWT + `&y=1`, `/x?j=<redacted:jwt>&y=1`},
+		{"url in a query", `/graph?g0.expr=up%7Binstance%3D%22https%3A%2F%2Fadmin%3Ahunter2%40db%2Fhealth%22%7D&g0.tab=1`, `/graph?g0.expr=up%7Binstance%3D%22https%3A%2F%2Fadmin%3A<redacted:url-password>%40db%2Fhealth%22%7D&g0.tab=1`},
+		{"url in a query in a query", `next=%2Fx%3Fu%3Dhttps%253A%252F%252Fu%253Ahunter2%2540h`, `next=%2Fx%3Fu%3Dhttps%253A%252F%252Fu%253A<redacted:url-password>%2540h`},
+		{"encoded password", `https://u:p%40ss%2Fword@h/x`, `https://u:<redacted:url-password>@h/x`},
+		{"encoded bearer", `x=%22Bearer%20abc123def456%22&y`, `x=%22Bearer%20<redacted:authorization>%22&y`},
+		{"encoded cookie", `x=%22Cookie%3A%20sid%3Dabc123%3B%20t%3D1%22&y=2`, `x=%22Cookie%3A%20<redacted:cookie>%22&y=2`},
+		{"encoded selector", `filter=%7Bapi_key%3D%22k%2B1+2%22%2Cjob%3D%22a%22%7D`, `filter=%7Bapi_key%3D%22<redacted:api-key>%22%2Cjob%3D%22a%22%7D`},
+		{"json as a form encodes it", `b=%7B%22password%22%3A+%22hunter2%22%7D`, `b=%7B%22password%22%3A+%22<redacted:password>%22%7D`},
+		{"encoded within json", `{"u":"/r?u=https%3A%2F%2Fu%3Ahunter2%40h\u0026x=1"}`, `{"u":"/r?u=https%3A%2F%2Fu%3A<redacted:url-password>%40h\u0026x=1"}`},
+		{"encoded without end", `%25252541 and ` + "%2525252541b%20 c", `%25252541 and <redacted:too-deep>%20 c`},
 		{"aws", `key ` + sampleAWS + ` used`, `key <redacted:aws-access-token> used`},
 		{"slack", `{"t":"` + sampleSlack + `"}`, `{"t":"<redacted:slack-bot-token>"}`},
 		{"github", `clone with ` + sampleGitHub + ` failed`, `clone with <redacted:github-pat> failed`},
@@ -103,6 +113,9 @@ func TestSecretsThatAreCutOffAreMasked(t *testing.T) {
 		{"slack", `got ` + sampleSlack[:20], `got <redacted:cut-off>`},
 		{"slack webhook", sampleHook[:45], `https://hooks.slack.com/services/<redacted:slack-webhook-url>`},
 		{"aws", `got ` + sampleAWS[:12], `got <redacted:cut-off>`},
+		{"aws within a text", `got "` + sampleAWS[:12] + `…" from h`, `got "<redacted:cut-off>…" from h`},
+		{"url within a text", `up{instance="https://admin:hunt…", job="a"}`, `up{instance="https://admin:<redacted:url-password>", job="a"}`},
+		{"encoded url", `see https%3A%2F%2Fbob%3Ahunt`, `see https%3A%2F%2Fbob%3A<redacted:url-password>`},
 		{"github", `got ` + sampleGitHub[:15], `got <redacted:cut-off>`},
 		{"private key", samplePEM[:60], `<redacted:private-key>`},
 	} {
@@ -136,6 +149,10 @@ func TestWhatIsNoSecretStays(t *testing.T) {
 		`std::string token::parse secret://vault/path`,
 		`scrape config: bearer_token_file=/etc/x is a path`,
 		`password=*** token=<secret>`,
+		`http://prometheus:9090/graph?g0.expr=up%7Binstance%3D%22a%3A9090%22%7D+%3D%3D+0&g0.tab=1`,
+		`http://alertmanager:9093/#/silences/new?filter=%7Balertname%3D%22Slow%22%2Ctarget%3D%22https%3A%2F%2Fdb.internal%3A8443%2Fhealth%22%7D`,
+		`100% of 20%ab and %2525 of %zz, 5%`,
+		`up{instance="http://host:80…"}`,
 		`the key is under the mat; the secret of success`,
 	} {
 		if got, n := r.RedactString(text); got != text || n != 0 {
@@ -218,6 +235,54 @@ var carriers = []string{
 	"%[2]s\nCookie: sid=%[1]s; theme=dark",
 	`%[2]s "X-Api-Key: %[1]s" `,
 	"%[2]s\ndb_password=%[1]s",
+	`{db_password="%[1]s",job="a"}`,
+	`"Bearer %[1]s1"`,
+	`x{instance="https://admin:%[1]s@db/health"}`,
+}
+
+// However often what holds a secret is percent-encoded, and whatever stands
+// around it, the secret does not come out.
+func FuzzRedactEncoded(f *testing.F) {
+	for i := range carriers {
+		for times := range 4 {
+			f.Add("hunter2hunter2", "a text", uint8(i), uint8(times), "http://h/g?q=", "&tab=1")
+		}
+	}
+	f.Add("S3cr3tS3cr3t", "+%41", uint8(0), uint8(1), "%3Cx", "%")
+	f.Add("S3cr3tS3cr3t", "'<>'", uint8(9), uint8(2), "\\", "+")
+	r := NewRedactor()
+	f.Fuzz(func(t *testing.T, secret, around string, carrier, times uint8, before, after string) {
+		secret = strings.Map(func(c rune) rune {
+			if c < 0x80 && isAlnum(byte(c)) {
+				return c
+			}
+			return -1
+		}, secret)
+		if len(secret) < 12 || len(around)+len(before)+len(after) > 2048 {
+			return
+		}
+		text := fmt.Sprintf(carriers[int(carrier)%len(carriers)], secret, around)
+		if strings.Count(text, secret) != 1 || strings.Contains(before+after, secret) {
+			return
+		}
+		for range times % 3 {
+			if carrier&0x80 == 0 {
+				text = url.QueryEscape(text)
+			} else {
+				text = url.PathEscape(text)
+			}
+		}
+		// The link ends where it ends: what is glued to it would be part of it.
+		for _, link := range []string{text, before + " " + text + " " + after, "http://h/g?q=" + text + "&tab=1"} {
+			got, n := r.RedactString(link)
+			if strings.Contains(got, secret) {
+				t.Errorf("the secret %s is still there:\n%q\nfrom %q", secret, got, link)
+			}
+			if n == 0 && got != link {
+				t.Errorf("changed without a count: %q", got)
+			}
+		}
+	})
 }
 
 func FuzzRedact(f *testing.F) {
@@ -287,7 +352,7 @@ func BenchmarkRedact(b *testing.B) {
 func BenchmarkRedactHostile(b *testing.B) {
 	for name, unit := range map[string]string{
 		"urls": "a://", "cookies": "cookie:", "fields": "token=", "nested": `"token":[`, "quotes": `token='`,
-		"escapes": `{\"token\":\"a\"}`, "begin": "-----BEGIN ", "bearer": "bearer ", "vendor": "github_pat_",
+		"escapes": `{\"token\":\"a\"}`, "encoded": "%20a+", "words": "%20a+ ", "deep": "%2525252525", "marks": "%41<redacted:x>", "cut": "sk-abcdef…", "begin": "-----BEGIN ", "bearer": "bearer ", "vendor": "github_pat_",
 	} {
 		for _, size := range []int{16 << 10, 256 << 10} {
 			b.Run(fmt.Sprintf("%s/%dKiB", name, size>>10), func(b *testing.B) {

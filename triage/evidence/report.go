@@ -101,6 +101,9 @@ func (r *reportWriter) run(v RunView) {
 	if v.Run.Error != "" {
 		r.printf("\nIt could not be executed: %s\n", r.text(v.Run.Error))
 	}
+	if c := v.Run.Conclusion; c != nil {
+		r.conclusion(c)
+	}
 	for _, group := range []struct {
 		title string
 		state triage.StepState
@@ -121,6 +124,13 @@ func (r *reportWriter) run(v RunView) {
 			}
 			r.finding(f)
 		}
+	}
+}
+
+func (r *reportWriter) conclusion(c *triage.Conclusion) {
+	r.printf("\n**%s.**\n\n", r.text(c.Headline()))
+	for _, part := range c.Parts() {
+		r.printf("- %s: %s\n", part.Name, r.text(part.Value))
 	}
 }
 
@@ -254,7 +264,7 @@ func (r *reportWriter) text(s string) string {
 
 // link is a link to an http URL, or its title with the URL as text.
 func (r *reportWriter) link(title, target string) string {
-	target = r.store.masked(target)
+	target = triage.Redact(r.store.masked).URL(target)
 	plain := strings.HasPrefix(target, "http://") || strings.HasPrefix(target, "https://")
 	if !plain || len(target) > maxReportText || strings.ContainsFunc(target, func(c rune) bool {
 		return c <= ' ' || c >= 0x7f || strings.ContainsRune("()<>[]\\`\"'", c)

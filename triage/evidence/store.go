@@ -92,6 +92,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 			return nil, fmt.Errorf("evidence folder %s: %w", o.Dir, err)
 		}
 		s.bucket, err = openDir(s.dir, true)
+		if err == nil {
+			if err := narrow(s.dir, sharedDirMode); err != nil { // another user's, as on a volume that is mounted so
+				s.log.WithError(err).Warn("others than triagebot may read the evidence folder; take their permissions from it")
+			}
+		}
 	default:
 		s.bucket, err = openURL(ctx, o.BucketURL)
 	}
@@ -104,7 +109,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 func openDir(dir string, create bool) (*blob.Bucket, error) {
 	bucket, err := fileblob.OpenBucket(dir, &fileblob.Options{
 		CreateDir:   create,
-		DirFileMode: 0o750,
+		DirFileMode: dirMode,
 		NoTempDir:   true, // a rename from another file system fails
 		Metadata:    fileblob.MetadataDontWrite,
 	})
@@ -209,7 +214,11 @@ func (s *Store) stage(ctx context.Context, incidentID, runID int64, step string,
 	if len(a.Data) > MaxArtifact {
 		return Staged{}, fmt.Errorf("%d bytes are more than the %d an artifact may have; cut it where it is captured", len(a.Data), MaxArtifact)
 	}
-	data, masked := s.redactor.Redact(a.Data, a.MediaType)
+	data, _ := s.redactor.Redact(a.Data, a.MediaType)
+	masked := 0
+	if !isPicture(a.MediaType) {
+		masked = countMasks(data) // some secrets are masked before they come here
+	}
 	source, maskedInSource := s.redactor.RedactString(a.Source)
 	sum := sha256Hex(data)
 	staged := Staged{
@@ -270,6 +279,9 @@ func (s *Store) makeDurable(key string) error {
 	if s.dir == "" {
 		return nil // an object store answers when it has stored
 	}
+	// Where this fails, as on a file system without permissions, the folder's
+	// guard it, of which Open warns.
+	_ = narrow(filepath.Join(s.dir, filepath.FromSlash(key)), fileMode)
 	return syncUp(s.dir, key, s.sync)
 }
 

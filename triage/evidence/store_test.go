@@ -183,6 +183,47 @@ func TestFileAndFoldersAreSyncedInOrder(t *testing.T) {
 	}
 }
 
+func TestBundlesAreForTriagebotsUserAndGroupAlone(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o777|fs.ModeSetgid); err != nil { // as an older one may be
+		t.Fatal(err)
+	}
+	s, err := Open(t.Context(), Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	staged := stage(t, s, "p95", Artifact{Name: "p95.json", Data: []byte(`{}`)})
+	if _, err := s.Publish(t.Context(), testView(), nil); err != nil {
+		t.Fatal(err)
+	}
+	bundle := Folder(42)
+	for name, most := range map[string]fs.FileMode{
+		".": 0o770, bundle: 0o750, bundle + "/runs/9": 0o750,
+		bundle + "/" + staged.Name: 0o640, bundle + "/" + ManifestName: 0o640, bundle + "/" + TimelineName: 0o640,
+	} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mode := info.Mode().Perm(); mode&^most != 0 {
+			t.Errorf("%s has the permissions %o, want %o at the most", name, mode, most)
+		}
+		if name == "." && info.Mode()&fs.ModeSetgid == 0 {
+			t.Error("the folder no longer hands its group on")
+		}
+	}
+	if err := os.Chmod(filepath.Join(dir, bundle, ManifestName), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := narrow(filepath.Join(dir, bundle, ManifestName), fileMode); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(filepath.Join(dir, bundle, ManifestName)); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("a file of the user's alone was opened to the group: %v", info.Mode())
+	}
+}
+
 func TestAFailingSyncFailsTheStage(t *testing.T) {
 	s := openTestStore(t)
 	full := errors.New("no space left on device")

@@ -114,6 +114,20 @@ func verify(ctx context.Context, where, head string) (r Report, err error) {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
+	return verifyFiles(ctx, b, bundleName(where), head)
+}
+
+// Verify is Verify of an incident's bundle in the store.
+func (s *Store) Verify(ctx context.Context, incidentID int64, head string) (Report, error) {
+	folder := Folder(incidentID)
+	r, err := verifyFiles(ctx, &storedBundle{s, incidentID}, folder, head)
+	if err != nil {
+		return Report{Bundle: folder}, fmt.Errorf("verify %s: %w", folder, err)
+	}
+	return r, nil
+}
+
+func verifyFiles(ctx context.Context, b bundleReader, name, head string) (r Report, err error) {
 	names, err := b.list(ctx)
 	if err != nil {
 		return r, err
@@ -121,7 +135,10 @@ func verify(ctx context.Context, where, head string) (r Report, err error) {
 	if len(names) == 0 {
 		return r, errors.New("there is no file in it; give a bundle's own folder, such as incident-000042")
 	}
-	v := &verifier{bundle: b, report: Report{Bundle: bundleName(where), HeadChecked: head != ""}, listed: make(map[string]bool)}
+	if !slices.ContainsFunc(names, isOfBundle) {
+		return r, errors.New("no file in it is a bundle's; give a bundle's own folder, such as incident-000042")
+	}
+	v := &verifier{bundle: b, report: Report{Bundle: name, HeadChecked: head != ""}, listed: make(map[string]bool)}
 	m, err := v.manifest(ctx)
 	if err != nil {
 		return r, err
@@ -150,6 +167,12 @@ func verify(ctx context.Context, where, head string) (r Report, err error) {
 		return r, err
 	}
 	return v.report, nil
+}
+
+// isOfBundle says whether a file is named as one of a bundle: what has one is a
+// bundle, though its manifest may be gone.
+func isOfBundle(name string) bool {
+	return name == ManifestName || name == ReportName || name == TimelineName || shortHash(name) != ""
 }
 
 type verifier struct {

@@ -338,6 +338,8 @@ func TestWhatCannotBeVerified(t *testing.T) {
 	foreign := t.TempDir()
 	writeFile(t, filepath.Join(foreign, ManifestName), []byte(`{"format":"triagebot-evidence/0","files":[]}`))
 	_, dir, _, _ := testBundle(t, false)
+	other := t.TempDir()
+	writeFile(t, filepath.Join(other, "notes.txt"), []byte("none"))
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, tc := range []struct {
@@ -346,6 +348,8 @@ func TestWhatCannotBeVerified(t *testing.T) {
 	}{
 		{"nothing there", filepath.Join(foreign, "none"), "no such file", t.Context()},
 		{"an empty folder", t.TempDir(), "there is no file in it", t.Context()},
+		{"a folder of other things", other, "no file in it is a bundle's", t.Context()},
+		{"the folder of all bundles", filepath.Dir(dir), "no file in it is a bundle's", t.Context()},
 		{"an older format", foreign, `it says "triagebot-evidence/0", this version verifies "triagebot-evidence/1"`, t.Context()},
 		{"a bucket of no known kind", "ftp://h/x?secret=hunter2", "knows no ftp buckets", t.Context()},
 		{"interrupted", dir, "canceled", canceled},

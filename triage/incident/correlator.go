@@ -14,7 +14,6 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"triagebot/triage"
-	"triagebot/triage/receive"
 	"triagebot/triage/store"
 )
 
@@ -50,7 +49,8 @@ type Options struct {
 // Correlator folds notifications into incidents.
 type Correlator struct {
 	Options
-	metrics *metrics
+	metrics    *metrics
+	forgetFrom store.PrunePlace // where the next sweep goes on; the sweeper's alone
 }
 
 // New prepares a Correlator; Run works.
@@ -62,8 +62,8 @@ func New(opts Options) *Correlator {
 }
 
 const (
-	// A transaction folds at most this much, so that the writer is free again
-	// soon and memory is bounded.
+	// A transaction takes at most this much off the inbox, and folds no more than
+	// batchWork of it, so that the writer is free again soon and memory is bounded.
 	batchNotifications = 100
 	batchBytes         = 8 << 20
 	// Of the alerts of an incident that ended, this many are kept for people to
@@ -95,8 +95,9 @@ func (c *Correlator) Run(ctx context.Context) error {
 // Drain folds everything that waits.
 func (c *Correlator) Drain(ctx context.Context) error {
 	limit := batchNotifications
+	var begun *decoded
 	for ctx.Err() == nil {
-		n, err := c.foldBatch(ctx, limit)
+		n, err := c.foldBatch(ctx, limit, &begun)
 		var bad *unfoldable
 		switch {
 		case errors.As(err, &bad) && limit > 1:
@@ -137,90 +138,102 @@ type unfoldable struct {
 func (u *unfoldable) Error() string { return fmt.Sprintf("notification %d: %v", u.id, u.err) }
 func (u *unfoldable) Unwrap() error { return u.err }
 
-// foldBatch folds up to limit notifications in one transaction, or none. An
+// foldBatch folds up to limit notifications in one transaction, or none, the
+// last of them perhaps in part: that one is then what begun points to. An
 // *unfoldable names the one that it failed at for good.
-func (c *Correlator) foldBatch(ctx context.Context, limit int) (n int, err error) {
+func (c *Correlator) foldBatch(ctx context.Context, limit int, begun **decoded) (n int, err error) {
 	var results []string
+	var partly *decoded
+	tally := map[string]int{} // of alerts, by what came of them
 	err = c.Store.Tx(ctx, func(tx *store.Tx) error {
 		if err := tx.LockCorrelation(ctx); err != nil {
 			return err
+		}
+		if *begun != nil {
+			limit = 1
 		}
 		pending, err := tx.PendingNotifications(ctx, limit, batchBytes)
 		if err != nil {
 			return err
 		}
 		n = len(pending)
+		work := batchWork
 		for i, p := range pending {
-			changed, err := c.foldPending(ctx, tx, p)
+			if work <= incidentWork {
+				break
+			}
+			d, used, done, err := c.foldPending(ctx, tx, p, *begun, work, tally)
 			switch {
 			case store.IsPermanent(err):
 				return &unfoldable{id: p.ID, before: i, err: err}
 			case err != nil:
 				return fmt.Errorf("notification %d: %w", p.ID, err)
+			case !done:
+				partly = d
+				return nil
 			}
-			results = append(results, map[bool]string{true: "changed", false: "duplicate"}[changed])
+			work -= used
+			results = append(results, map[bool]string{true: "changed", false: "duplicate"}[d.changed])
 		}
 		return nil
 	})
-	if err == nil {
-		for _, r := range results {
-			c.metrics.folded.WithLabelValues(r).Inc()
-		}
-	}
-	return n, err
-}
-
-// foldPending takes one notification off the inbox.
-func (c *Correlator) foldPending(ctx context.Context, tx *store.Tx, p store.PendingNotification) (changed bool, err error) {
-	note, err := receive.Decode(p.Body, p.ReceivedAt)
 	if err != nil {
-		return false, err
+		return n, err
 	}
-	note.ID = p.ID
-	if changed, err = c.foldNotification(ctx, tx, note); err != nil {
-		return false, err
+	*begun = partly
+	for _, r := range results {
+		c.metrics.folded.WithLabelValues(r).Inc()
 	}
-	return changed, tx.FoldedNotification(ctx, p.ID)
+	for result, alerts := range tally {
+		c.metrics.alerts.WithLabelValues(result).Add(float64(alerts))
+	}
+	return n, nil
 }
 
-// foldNotification folds each alertname's alerts into its own incident, for a
-// group may mix them.
-func (c *Correlator) foldNotification(ctx context.Context, tx *store.Tx, note triage.Notification) (changed bool, err error) {
-	var keys []string
-	byKey := map[string][]triage.Alert{}
-	for _, a := range note.Alerts {
-		key := triage.IncidentKey(a.Name(), note.GroupLabels)
-		if _, known := byKey[key]; !known {
-			keys = append(keys, key)
+// foldPending folds what the work allows of a notification, tallies what came of
+// its alerts, and takes it off the inbox when that was all. begun spares reading
+// one again that is folded in part; it may be another, or nil.
+func (c *Correlator) foldPending(ctx context.Context, tx *store.Tx, p store.PendingNotification, begun *decoded, work int, tally map[string]int) (d *decoded, used int, done bool, err error) {
+	if d = begun; d == nil || d.id != p.ID {
+		if d, err = decodePending(p); err != nil {
+			return nil, 0, false, err
 		}
-		byKey[key] = append(byKey[key], a)
 	}
-	for _, key := range keys {
-		did, err := c.foldGroup(ctx, tx, note, key, byKey[key])
+	parts, folded := d.next(p.Folded, work)
+	for _, g := range parts {
+		did, err := c.foldGroup(ctx, tx, d.note, g, tally)
 		if err != nil {
-			return false, err
+			return nil, 0, false, err
 		}
-		changed = changed || did
+		d.changed = d.changed || did
+		used += incidentWork + len(g.alerts)
 	}
-	return changed, nil
+	if folded < len(d.note.Alerts) {
+		return d, used, false, tx.FoldedPart(ctx, p.ID, folded)
+	}
+	return d, used, true, tx.FoldedNotification(ctx, p.ID)
 }
 
-// foldGroup folds the alerts of one incident.
-func (c *Correlator) foldGroup(ctx context.Context, tx *store.Tx, note triage.Notification, key string, incoming []triage.Alert) (changed bool, err error) {
-	inc, err := c.current(ctx, tx, key, note.ReceivedAt)
+// foldGroup folds alerts of one incident.
+func (c *Correlator) foldGroup(ctx context.Context, tx *store.Tx, note triage.Notification, g group, tally map[string]int) (changed bool, err error) {
+	inc, err := c.current(ctx, tx, g.key, note.ReceivedAt)
 	if err != nil {
 		return false, err
 	}
 	var known []triage.Alert
 	if inc.ID != 0 {
-		if known, err = knownAlerts(ctx, tx, inc.ID, incoming); err != nil {
+		if known, err = knownAlerts(ctx, tx, inc.ID, g.alerts); err != nil {
 			return false, err
 		}
 	}
-	changes, after := fold(known, incoming, note.ReceivedAt)
+	changes, after := fold(known, g.alerts, note.ReceivedAt)
 	fires, _ := count(changes)
 	if inc.ID == 0 && fires == 0 {
+		tally[alertUnseen] += len(changes)
 		return false, nil // the resolve of something that was never seen firing
+	}
+	for _, ch := range changes {
+		tally[ch.result()]++
 	}
 	before := inc
 	summarize(&inc, after)
@@ -230,7 +243,7 @@ func (c *Correlator) foldGroup(ctx context.Context, tx *store.Tx, note triage.No
 		inc.ExternalURL = note.ExternalURL
 	}
 	if inc.ID == 0 {
-		return true, c.open(ctx, tx, &inc, note, key, changes, after)
+		return true, c.open(ctx, tx, &inc, note, g.key, changes, after)
 	}
 	if err := c.saveAlerts(ctx, tx, inc.ID, changes); err != nil {
 		return false, err
@@ -355,7 +368,7 @@ func (c *Correlator) logAlerts(ctx context.Context, tx *store.Tx, incidentID int
 			if ch.ends {
 				when, text = ch.alert.EndsAt, fmt.Sprintf("%s no longer fires", ch.alert.Labels)
 			}
-			text = c.Parent.redact(text + " (" + when.UTC().Format(time.RFC3339) + ")")
+			text = c.Parent.Redact.Text(text + " (" + when.UTC().Format(time.RFC3339) + ")")
 			if err := tx.AppendTimeline(ctx, triage.TimelineEntry{IncidentID: incidentID, At: at, Kind: kind.name, Actor: "alertmanager", Text: text}); err != nil {
 				return err
 			}

@@ -23,6 +23,7 @@ type change struct {
 	alert       triage.Alert // as it is to be stored
 	wasStartsAt time.Time    // under which it is stored now; alert.StartsAt for a new one
 	seenOnly    bool         // nothing but the count changes
+	late        bool         // and it was dropped: a firing within staleWithin of its end
 	fires       bool         // it did not fire before, and does now
 	ends        bool         // it fired before, and does no longer
 }
@@ -31,25 +32,25 @@ type change struct {
 // are known of the incident. It returns the changes and the alerts as they are
 // afterwards.
 func fold(known, incoming []triage.Alert, at time.Time) (changes []change, after []triage.Alert) {
-	after = slices.Clone(known)
+	r := newRoster(known)
 	for _, a := range incoming {
-		for _, c := range foldOne(after, a, at) {
+		for _, c := range r.fold(a, at) {
 			changes = append(changes, c)
-			after = apply(after, c)
+			r.apply(c)
 		}
 	}
-	return changes, after
+	return changes, r.alerts
 }
 
-func foldOne(known []triage.Alert, a triage.Alert, at time.Time) []change {
-	if i := indexOf(known, a.Fingerprint, a.StartsAt); i >= 0 {
-		return []change{foldSame(known[i], a, at)}
+func (r *roster) fold(a triage.Alert, at time.Time) []change {
+	if i, is := r.byIdentity[identityOf(a.Fingerprint, a.StartsAt)]; is {
+		return []change{foldSame(r.alerts[i], a, at)}
 	}
-	i := indexFiring(known, a.Fingerprint)
-	if i < 0 {
+	firing := r.firing[a.Fingerprint]
+	if len(firing) == 0 {
 		return []change{{alert: a, wasStartsAt: a.StartsAt, fires: a.Status == triage.AlertFiring}}
 	}
-	k := known[i]
+	k := r.alerts[firing[0]]
 	switch {
 	case a.Status == triage.AlertResolved && !a.EndsAt.IsZero() && !a.EndsAt.After(k.StartsAt):
 		// The late resolve of an earlier firing; the one that fires now goes on.
@@ -83,31 +84,84 @@ func foldSame(k, a triage.Alert, at time.Time) change {
 	case a.Status == triage.AlertResolved:
 		c.ends = true
 	case !k.EndsAt.IsZero() && at.Sub(k.EndsAt) < staleWithin:
-		c.alert, c.seenOnly = k, true
+		c.alert, c.seenOnly, c.late = k, true, true
 	default:
 		c.fires = true
 	}
 	return c
 }
 
-func apply(alerts []triage.Alert, c change) []triage.Alert {
-	if i := indexOf(alerts, c.alert.Fingerprint, c.wasStartsAt); i >= 0 {
-		alerts[i] = c.alert
-		return alerts
+// What came of an alert of a notification, for the counter.
+const (
+	alertFired     = "fired"
+	alertEnded     = "ended"
+	alertChanged   = "changed"   // what is said of it, or an earlier firing's late end
+	alertDuplicate = "duplicate" // said before
+	alertLate      = "late"      // a firing within staleWithin of its end: dropped
+	alertUnseen    = "unseen"    // the end of one of which no firing was seen, and no incident is open: dropped
+)
+
+func (c change) result() string {
+	switch {
+	case c.fires:
+		return alertFired
+	case c.ends:
+		return alertEnded
+	case c.late:
+		return alertLate
+	case c.seenOnly:
+		return alertDuplicate
+	default:
+		return alertChanged
 	}
-	return append(alerts, c.alert)
 }
 
-func indexOf(alerts []triage.Alert, fingerprint string, startsAt time.Time) int {
-	return slices.IndexFunc(alerts, func(a triage.Alert) bool {
-		return a.Fingerprint == fingerprint && a.StartsAt.Equal(startsAt)
-	})
+// identity is what makes an alert the same alert, to the microsecond that the
+// database keeps.
+type identity struct {
+	fingerprint string
+	startsAt    int64
 }
 
-func indexFiring(alerts []triage.Alert, fingerprint string) int {
-	return slices.IndexFunc(alerts, func(a triage.Alert) bool {
-		return a.Fingerprint == fingerprint && a.Status == triage.AlertFiring
-	})
+func identityOf(fingerprint string, startsAt time.Time) identity {
+	return identity{fingerprint, startsAt.UnixMicro()}
+}
+
+// roster is the alerts of an incident, which may be tens of thousands, with
+// where in them each stands.
+type roster struct {
+	alerts     []triage.Alert
+	byIdentity map[identity]int
+	firing     map[string][]int // by fingerprint; one, but for what two writers may leave
+}
+
+func newRoster(alerts []triage.Alert) *roster {
+	r := &roster{alerts: slices.Clone(alerts), byIdentity: make(map[identity]int, len(alerts)), firing: map[string][]int{}}
+	for i, a := range r.alerts {
+		r.enter(i, a)
+	}
+	return r
+}
+
+func (r *roster) enter(i int, a triage.Alert) {
+	r.byIdentity[identityOf(a.Fingerprint, a.StartsAt)] = i
+	if a.Status == triage.AlertFiring {
+		r.firing[a.Fingerprint] = append(r.firing[a.Fingerprint], i)
+	}
+}
+
+func (r *roster) apply(c change) {
+	was := identityOf(c.alert.Fingerprint, c.wasStartsAt)
+	i, known := r.byIdentity[was]
+	if known {
+		delete(r.byIdentity, was)
+		r.firing[was.fingerprint] = slices.DeleteFunc(r.firing[was.fingerprint], func(k int) bool { return k == i })
+		r.alerts[i] = c.alert
+	} else {
+		i = len(r.alerts)
+		r.alerts = append(r.alerts, c.alert)
+	}
+	r.enter(i, c.alert)
 }
 
 // summarize sets what an incident says of its alerts as a whole. alerts are all

@@ -1,6 +1,8 @@
 package incident
 
 import (
+	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -123,6 +125,32 @@ func TestFold(t *testing.T) {
 				t.Errorf("the same notification a second time: %d fire and %d end", fires, ends)
 			}
 		})
+	}
+}
+
+// Compare the time of one alert: it must not depend on how many there are.
+func BenchmarkFold(b *testing.B) {
+	for _, n := range []int{1000, 30_000} {
+		known, again, flapping := make([]triage.Alert, n), make([]triage.Alert, n), make([]triage.Alert, n)
+		for i := range n {
+			known[i] = firing(strconv.Itoa(i), 0)
+			again[i] = known[i]
+			if i%2 == 1 {
+				again[i] = resolved(strconv.Itoa(i), 0, 4)
+			}
+			flapping[i] = firing("a", float64(i))
+		}
+		for _, bc := range []struct {
+			name            string
+			known, incoming []triage.Alert
+		}{{"new", nil, known}, {"known", known, again}, {"flapping", nil, flapping}} {
+			b.Run(fmt.Sprintf("%s/alerts=%d", bc.name, n), func(b *testing.B) {
+				for b.Loop() {
+					fold(bc.known, bc.incoming, at(5))
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/alert")
+			})
+		}
 	}
 }
 

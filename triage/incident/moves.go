@@ -40,7 +40,7 @@ func (c *Correlator) open(ctx context.Context, tx *store.Tx, inc *triage.Inciden
 		return err
 	}
 	c.metrics.transitions.WithLabelValues(string(t.effect)).Inc()
-	post := c.Parent.Post(*inc, nil, nil)
+	post := c.Parent.Post(*inc, nil, nil, nil)
 	for _, dest := range c.Destinations(inc.Labels) {
 		if err := tx.OweParent(ctx, inc.ID, dest, post, parentPriority(*inc), note.ReceivedAt); err != nil {
 			return err
@@ -140,8 +140,10 @@ func OweParents(ctx context.Context, tx *store.Tx, parent Parent, inc triage.Inc
 	}
 	var steps []triage.StepMark
 	var findings []triage.Finding
+	var last *triage.Conclusion
 	if len(runs) > 0 {
 		latest := runs[len(runs)-1].ID
+		last = runs[len(runs)-1].Conclusion
 		if steps, err = tx.StepsOf(ctx, latest); err != nil {
 			return err
 		}
@@ -149,7 +151,7 @@ func OweParents(ctx context.Context, tx *store.Tx, parent Parent, inc triage.Inc
 			return err
 		}
 	}
-	post := parent.Post(inc, steps, findings)
+	post := parent.Post(inc, steps, findings, last)
 	destinations, err := tx.Destinations(ctx, inc.ID)
 	if err != nil {
 		return err
@@ -187,7 +189,7 @@ func parentPriority(inc triage.Incident) int {
 }
 
 func (c *Correlator) log(ctx context.Context, tx *store.Tx, incidentID int64, at time.Time, kind, actor, text string) error {
-	text = c.Parent.redact(text)
+	text = c.Parent.Redact.Text(text)
 	c.Log.WithField("incident", incidentID).Info(text)
 	return tx.AppendTimeline(ctx, triage.TimelineEntry{IncidentID: incidentID, At: at, Kind: kind, Actor: actor, Text: text})
 }

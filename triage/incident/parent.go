@@ -15,37 +15,35 @@ type Parent struct {
 	// Links gives an incident's own pages: its evidence bundle and such.
 	// They must not change from one call to the next, or edits never end.
 	Links func(inc triage.Incident) []triage.Link
+	// About says what people call a playbook and whose it is; nil says nothing.
+	About func(playbook string) About
 	// Fallback is the name of the playbook for alerts that none matches.
 	Fallback string
-	// Redact masks the secrets in a text of the alerts'; nil masks none. What an
-	// incident's alerts say reaches the channel and the timeline through it.
-	Redact func(text string) string
+	// Redact masks the secrets in what alerts say, which reaches the channel and
+	// the timeline through it.
+	Redact triage.Redact
 }
 
-func (p Parent) redact(text string) string {
-	if p.Redact == nil {
-		return text
-	}
-	return p.Redact(text)
-}
+// About is what a playbook says of itself; each may be "".
+type About struct{ Title, Owner, Runbook string }
 
 // maxFields is what a parent message has room for.
 const maxFields = 6
 
 // Post is the parent message of an incident as it is now, with the steps and
-// findings of its latest run.
-func (p Parent) Post(inc triage.Incident, steps []triage.StepMark, findings []triage.Finding) triage.ParentPost {
+// findings of its latest run, and its last word, which is nil where there is none.
+func (p Parent) Post(inc triage.Incident, steps []triage.StepMark, findings []triage.Finding, last *triage.Conclusion) triage.ParentPost {
 	post := triage.ParentPost{
 		IncidentID: inc.ID,
 		State:      inc.State,
-		Severity:   inc.Severity,
-		Alertname:  inc.Alertname,
-		Impact:     p.redact(impact(inc)),
+		Severity:   p.Redact.Text(inc.Severity),
+		Alertname:  p.Redact.Text(inc.Alertname),
+		Impact:     p.Redact.Text(impact(inc)),
 		Fields:     fields(inc),
 		Playbook:   inc.Playbook,
 		NoPlaybook: inc.Playbook == p.Fallback,
 		Steps:      mark(steps, findings),
-		Conclusion: conclusion(steps, findings),
+		Conclusion: conclusion(steps, findings, last),
 		Resolution: inc.Resolution,
 		StartedAt:  inc.StartedAt,
 		ResolvedAt: inc.ResolvedAt,
@@ -54,13 +52,18 @@ func (p Parent) Post(inc triage.Incident, steps []triage.StepMark, findings []tr
 		Alerts:     inc.Alerts,
 		Truncated:  inc.Truncated,
 	}
-	for i := range post.Fields {
-		post.Fields[i].Value = p.redact(post.Fields[i].Value)
+	var about About
+	if p.About != nil && !post.NoPlaybook {
+		about = p.About(inc.Playbook)
 	}
-	post.Links = append(post.Links, annotationLinks(inc)...)
+	post.PlaybookTitle, post.Owner = about.Title, about.Owner
+	for i, f := range post.Fields {
+		post.Fields[i] = triage.Field{Name: p.Redact.Text(f.Name), Value: p.Redact.Value(f.Name, f.Value)}
+	}
+	post.Links = append(post.Links, annotationLinks(inc, about.Runbook)...)
 	post.Links = append(post.Links, alertmanagerLinks(inc)...)
 	for i := range post.Links {
-		post.Links[i].URL = p.redact(post.Links[i].URL)
+		post.Links[i].URL = p.Redact.URL(post.Links[i].URL)
 	}
 	if p.Links != nil {
 		post.Links = append(post.Links, p.Links(inc)...)
@@ -112,7 +115,7 @@ func mark(steps []triage.StepMark, findings []triage.Finding) []triage.StepMark 
 }
 
 // conclusion says what a finished run found; nothing while it is under way.
-func conclusion(steps []triage.StepMark, findings []triage.Finding) string {
+func conclusion(steps []triage.StepMark, findings []triage.Finding, last *triage.Conclusion) string {
 	if len(steps) == 0 || len(findings) < len(steps) {
 		return ""
 	}
@@ -143,6 +146,8 @@ func conclusion(steps []triage.StepMark, findings []triage.Finding) string {
 	}
 	var text string
 	switch {
+	case last != nil:
+		return concluded(last, abnormal, unknown, ran)
 	case abnormal > 0:
 		text = fmt.Sprintf("%d of %d checks abnormal: %s", abnormal, ran, first)
 	case ran == 0:
@@ -160,12 +165,32 @@ func conclusion(steps []triage.StepMark, findings []triage.Finding) string {
 	return text
 }
 
-// annotationLinks are the links that alert authors set by convention.
-func annotationLinks(inc triage.Incident) []triage.Link {
+// concluded says it with the run's last word.
+func concluded(last *triage.Conclusion, abnormal, unknown, ran int) string {
+	text := fmt.Sprintf("%s (%d of %d checks abnormal", last.Headline(), abnormal, ran)
+	if unknown > 0 {
+		text += fmt.Sprintf(", %d could not tell", unknown)
+	}
+	text += ")."
+	if last.Next != "" {
+		text += " Next: " + last.Next + "."
+	}
+	return text
+}
+
+// annotationLinks are the links that alert authors set by convention. An alert
+// without a runbook has its playbook's.
+func annotationLinks(inc triage.Incident, runbook string) []triage.Link {
 	var out []triage.Link
-	for _, l := range []struct{ annotation, title string }{{"runbook_url", "Runbook"}, {"dashboard_url", "Dashboard"}} {
-		if u := inc.Annotations[l.annotation]; isWeb(u) {
-			out = append(out, triage.Link{Title: l.title, URL: u})
+	for _, l := range []struct{ title, url string }{
+		{"Runbook", inc.Annotations["runbook_url"]},
+		{"Dashboard", inc.Annotations["dashboard_url"]},
+	} {
+		if l.title == "Runbook" && !isWeb(l.url) {
+			l.url = runbook
+		}
+		if isWeb(l.url) {
+			out = append(out, triage.Link{Title: l.title, URL: l.url})
 		}
 	}
 	if isWeb(inc.GeneratorURL) {

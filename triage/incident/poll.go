@@ -190,7 +190,7 @@ func (p *Poller) warnOfUnknown(incidents []triage.Incident) {
 		}
 		p.warned[from] = true
 		if u, err := url.Parse(from); err == nil && from != "" {
-			p.correlator.Log.WithField("external_url", p.correlator.Parent.redact(u.Redacted())).Warn(
+			p.correlator.Log.WithField("external_url", p.correlator.Parent.Redact.Text(u.Redacted())).Warn(
 				"incidents come from an external URL that no configured Alertmanager has; set external_url of its entry in alertmanagers, or polling cannot tell whose they are")
 		}
 	}

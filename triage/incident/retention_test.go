@@ -1,6 +1,7 @@
 package incident_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -56,6 +57,39 @@ func TestAClosedIncidentIsForgottenWithAllItsRows(t *testing.T) {
 			if n := w.count(table); n != 0 {
 				t.Errorf("%d rows are left in %s", n, table)
 			}
+		}
+	})
+}
+
+func TestIncidentsThatCannotBeForgottenDoNotStarveTheOthers(t *testing.T) {
+	const stuck = 50 // as many as one sweep tries
+	each(t, func(w *world) {
+		for n := range stuck + 1 {
+			name := fmt.Sprintf("Slow%d", n)
+			w.notify(1, 0, alert(name, "a", 0, 0))
+			w.notify(2, 0, alert(name, "a", 0, 2))
+		}
+		w.endRuns()
+		w.sweep(20)
+		w.exec(
+			`UPDATE deliveries SET state = 'sent'`,
+			`DELETE FROM river_job`,
+			`CREATE TABLE pins (pinned BIGINT NOT NULL REFERENCES incidents (id))`,
+			fmt.Sprintf(`INSERT INTO pins (pinned) SELECT id FROM incidents ORDER BY id LIMIT %d`, stuck),
+		)
+		w.keep(day, 0)
+		w.now = at(100 * 24 * 60)
+		if err := w.c.Sweep(t.Context()); err == nil {
+			t.Error("what kept the first was not reported")
+		}
+		w.sweep(100 * 24 * 60)
+		if n := w.count("incidents"); n != stuck {
+			t.Errorf("%d incidents are left, want the %d that cannot be forgotten", n, stuck)
+		}
+		w.exec(`DELETE FROM pins`)
+		w.sweep(100 * 24 * 60)
+		if n := w.count("incidents"); n != 0 {
+			t.Errorf("%d incidents are left when nothing keeps them any more", n)
 		}
 	})
 }

@@ -16,7 +16,8 @@ const (
 	// Folded notifications are kept for a while to answer "did it arrive?".
 	keepNotifications = 7 * 24 * time.Hour
 	prunedAtOnce      = 1000
-	// A sweep forgets at most so many incidents, each with all its rows.
+	// A sweep forgets at most so many incidents, each with all its rows. The next
+	// goes on behind them, whether they could be forgotten or not.
 	incidentsAtOnce = 50
 )
 
@@ -37,7 +38,8 @@ func (c *Correlator) RunSweeper(ctx context.Context) error {
 	}
 }
 
-// Sweep makes the transitions that are due now, and forgets what is old.
+// Sweep makes the transitions that are due now, and forgets what is old. It
+// serves one goroutine at a time.
 func (c *Correlator) Sweep(ctx context.Context) error {
 	now, settings := c.Now(), c.Settings()
 	if err := c.sweep(ctx, settings, now); err != nil {
@@ -46,7 +48,8 @@ func (c *Correlator) Sweep(ctx context.Context) error {
 	if settings.KeepIncidents == 0 {
 		return nil
 	}
-	n, err := c.Store.PruneIncidents(ctx, now.Add(-settings.KeepIncidents), incidentsAtOnce)
+	n, next, err := c.Store.PruneIncidents(ctx, now.Add(-settings.KeepIncidents), c.forgetFrom, incidentsAtOnce)
+	c.forgetFrom = next
 	if n > 0 {
 		c.Log.WithField("incidents", n).Info("forgot incidents that were closed longer ago than retention.incidents; their evidence files stay")
 	}

@@ -96,12 +96,15 @@ func (c *Compiler) Text(node *yaml.Node, key, text string) *Template {
 	return c.compile(textLanguage{}, node, key, text)
 }
 
-// Raw compiles the text at key below node as a template whose values are put in
-// as they are, but for what is no UTF-8: for what is handed on whole, such as
-// one argument of a program. Whoever uses it sees to what it may hold.
+// Raw compiles the text at key below node as a template that yields its values
+// as they are, but for invalid UTF-8: for what is handed on whole, such as one
+// argument of a program. Whoever uses it escapes it or sees to what it may hold.
 func (c *Compiler) Raw(node *yaml.Node, key, text string) *Template {
 	return c.compile(rawLanguage{}, node, key, text)
 }
+
+// File is the file that is decoded, as it was named to Load.
+func (c *Compiler) File() string { return c.file }
 
 // Duration parses the text at key below node as Prometheus writes durations
 // (30s, 5m, 1d) and holds it to [low, high]. It returns 0 when it reports a

@@ -47,6 +47,36 @@ func (c *Condition) Source() string { return c.source }
 // a `when`. An error says which value is missing: there is no baseline, or a
 // number is not one. It is for people to read, in an unknown finding.
 func (c *Condition) Eval(vars map[string]any, d *Data) (bool, error) {
+	return c.eval(d, func(v conditionVar) (any, string) { return v.value(vars, d) })
+}
+
+// Decide evaluates a condition on what all steps found, where one that could not
+// tell is neither normal nor abnormal: the condition is then decided only when
+// the rest of it is enough. One that lacks a value for another reason does not
+// hold.
+func (c *Condition) Decide(d *Data) (holds, decided bool) {
+	holds, err := c.eval(d, func(v conditionVar) (any, string) {
+		if (v.key == "abnormal" || v.key == "normal") && d.couldNotTell(v.step) {
+			return nil, "step " + v.step + " could not tell"
+		}
+		return v.value(nil, d)
+	})
+	return holds, err == nil || len(c.undecidedBy(d)) == 0
+}
+
+// undecidedBy are the ids of the steps that the condition refers to and that
+// could not tell.
+func (c *Condition) undecidedBy(d *Data) []string {
+	var ids []string
+	for _, v := range c.vars {
+		if v.step != "" && d.couldNotTell(v.step) && !slices.Contains(ids, v.step) {
+			ids = append(ids, v.step)
+		}
+	}
+	return ids
+}
+
+func (c *Condition) eval(d *Data, valueOf func(conditionVar) (any, string)) (bool, error) {
 	activation := map[string]any{
 		"labels":     c.labelsOf(d.Labels),
 		"inputs":     d.Inputs,
@@ -57,7 +87,7 @@ func (c *Condition) Eval(vars map[string]any, d *Data) (bool, error) {
 	}
 	var missing []string
 	for _, v := range c.vars {
-		value, problem := v.value(vars, d)
+		value, problem := valueOf(v)
 		if problem != "" {
 			missing = append(missing, problem)
 			continue
@@ -154,9 +184,9 @@ func stepFlags() []string { return []string{"abnormal", "normal", "skipped", "un
 // conditionScope is what a condition may refer to.
 type conditionScope struct {
 	scope
-	own map[string]*cel.Type
+	own map[string]*cel.Type // nil: the step's kind is not known, and may have any
 	// vars are the variables of the other steps by id; nil for a step whose
-	// kind could not be decoded, which may have any.
+	// kind is not known, which may have any.
 	vars map[string]map[string]*cel.Type
 }
 

@@ -33,3 +33,9 @@ type StepData struct {
 	Headline string
 	Vars     map[string]any // of its worst row
 }
+
+// couldNotTell says whether a step has no finding, or an unknown one.
+func (d *Data) couldNotTell(id string) bool {
+	s, ran := d.Steps[id]
+	return !ran || !s.Skipped && s.Verdict == triage.VerdictUnknown
+}

@@ -7,13 +7,23 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"go.yaml.in/yaml/v3"
+
+	"triagebot/triage/strictyaml"
 )
 
 // ReadFiles reads the playbooks that patterns name: files, folders (their
 // *.yaml and *.yml) and globs. The order of the patterns is kept, and within
 // one the files are sorted by name; a file that two patterns name is read
 // once. A pattern that names nothing is an error, and all errors are returned.
-func ReadFiles(patterns []string) ([]File, error) {
+//
+// Alert rules that lie among the playbooks of a folder or glob are passed over,
+// and debugf is told; nil tells nobody.
+func ReadFiles(patterns []string, debugf func(format string, args ...any)) ([]File, error) {
+	if debugf == nil {
+		debugf = func(string, ...any) {}
+	}
 	var paths []string
 	var problems []error
 	for _, pattern := range patterns {
@@ -30,13 +40,32 @@ func ReadFiles(patterns []string) ([]File, error) {
 	files := make([]File, 0, len(paths))
 	for _, path := range paths {
 		data, err := readBounded(path)
-		if err != nil {
+		switch {
+		case err != nil:
 			problems = append(problems, err)
-			continue
+		case IsAlertRules(data) && !slices.Contains(patterns, path): // one named outright is for Load to refuse
+			debugf("playbooks: %s has Prometheus rules and is passed over", path)
+		default:
+			files = append(files, File{Name: path, Data: data})
 		}
-		files = append(files, File{Name: path, Data: data})
 	}
 	return files, errors.Join(problems...)
+}
+
+// IsAlertRules says whether a file's text is one of Prometheus's rules files,
+// which may lie beside the playbooks that their alerts run: its top level has
+// groups, and nothing that only a playbook has.
+func IsAlertRules(data []byte) bool {
+	if len(data) > maxFileSize {
+		return false
+	}
+	root, _ := strictyaml.Parse("", data)
+	return root != nil && hasAlertRules(root)
+}
+
+func hasAlertRules(root *yaml.Node) bool {
+	has := func(key string) bool { return lookup(root, key) != root }
+	return has("groups") && !has("name") && !has("match") && !has("steps")
 }
 
 func expand(pattern string) ([]string, error) {

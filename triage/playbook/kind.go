@@ -16,7 +16,9 @@ type Kind interface {
 	// Name is the key: "query".
 	Name() string
 	// Decode checks the node and makes an action of it. What is wrong goes to
-	// c, all of it; the action is used only when nothing was.
+	// c, all of it; of an action with which something is wrong only Vars are
+	// asked, to find what is wrong with the step's conditions in the same go.
+	// nil stands for an action whose Vars cannot be told.
 	Decode(c *Compiler, node *yaml.Node) Action
 }
 
@@ -99,7 +101,8 @@ type OutcomeRow struct {
 }
 
 // Artifact is something to keep as evidence. Secrets in Data are redacted by
-// package evidence before it is stored.
+// package evidence before it is stored; nobody can redact those in a picture, so
+// Draw draws none.
 type Artifact struct {
 	Name      string // file name, without folder: p95.json
 	Title     string
@@ -108,7 +111,11 @@ type Artifact struct {
 	Data      []byte
 	// Draw makes a picture once the verdict is known, so that its alt text and
 	// colours can state it; Data is then empty. May be nil.
-	Draw func(verdict triage.Verdict) (data []byte, alt string, err error)
+	Draw func(ctx context.Context, verdict triage.Verdict) (data []byte, alt string, err error)
+	// Follows has the finding go out before the picture is drawn: it comes after
+	// it, and one that fails is a line in the thread. For what takes long; needs
+	// Draw.
+	Follows bool
 }
 
 // StepError is an error of an action with what to do about it.

@@ -103,6 +103,8 @@ type playbookYAML struct {
 	Timeout string      `yaml:"timeout"`
 	Inputs  yaml.Node   `yaml:"inputs"`
 	Steps   []yaml.Node `yaml:"steps"`
+
+	Conclude []yaml.Node `yaml:"conclude"`
 }
 
 // namePattern is what names of playbooks and ids of steps look like.
@@ -122,6 +124,10 @@ func (l *loader) load(f File, needsMatch bool) (p *Playbook, nameLine int) {
 	rootNode, problems := strictyaml.Parse(f.Name, f.Data)
 	l.problems = append(l.problems, problems...)
 	if rootNode == nil {
+		return nil, 0
+	}
+	if hasAlertRules(rootNode) {
+		l.problem(f.Name, lookup(rootNode, "groups").Line, "groups", "these are Prometheus rules, not a playbook; name the folder, where they are passed over, or the playbooks alone")
 		return nil, 0
 	}
 	c := &Compiler{file: f.Name, problems: &l.problems}
@@ -211,16 +217,16 @@ func (l *loader) inputs(c *Compiler, rootNode *yaml.Node, y *playbookYAML, p *Pl
 		switch {
 		case !inputPattern.MatchString(name.Value):
 			c.report(name.Line, key, "is no name; begin with a letter and go on with letters, digits and _, 63 at the most")
-			continue
 		case slices.Contains(names, name.Value):
 			c.report(name.Line, key, "stands twice")
 			continue
 		case value.Kind != yaml.ScalarNode:
 			c.report(value.Line, key, "must be a text")
-		default:
-			t := c.compile(rawLanguage{}, rootNode, key, value.Value)
-			p.inputs = append(p.inputs, input{name.Value, t})
+			names = append(names, name.Value)
+			continue
 		}
+		t := c.compile(rawLanguage{}, rootNode, key, value.Value)
+		p.inputs = append(p.inputs, input{name.Value, t})
 		names = append(names, name.Value)
 	}
 	return names
@@ -249,11 +255,10 @@ func stepKeys() []string {
 
 // draft is a step on its way: its conditions need the variables of all others.
 type draft struct {
-	step    *Step
-	node    *yaml.Node
-	yaml    stepYAML
-	c       *Compiler
-	decoded bool // by its kind, without problems
+	step *Step
+	node *yaml.Node
+	yaml stepYAML
+	c    *Compiler
 }
 
 // steps loads the steps in three passes: ids first, so that templates can
@@ -288,6 +293,7 @@ func (l *loader) steps(c *Compiler, rootNode *yaml.Node, y *playbookYAML, inputN
 		d.resolveRefs(vars, ids)
 	}
 	l.cycles(c, drafts)
+	l.explanations(c, y.Conclude, p, l.scope(inputNames, ids), vars)
 }
 
 // draft reads what every step has; nil when the node is no mapping.
@@ -339,7 +345,9 @@ func (l *loader) draft(c *Compiler, node *yaml.Node, i int, ids []string) *draft
 	return d
 }
 
-// kind finds the one key of the step that names a kind and decodes it.
+// kind finds the one key of the step that names a kind and decodes it. The
+// step's variables stay nil, which stands for any, where its kind is not known:
+// what else is wrong with the step is found all the same.
 func (l *loader) kind(d *draft) {
 	kindNames := make([]string, len(l.opts.Kinds))
 	for i, k := range l.opts.Kinds {
@@ -348,14 +356,14 @@ func (l *loader) kind(d *draft) {
 	slices.Sort(kindNames)
 	hasUnknown := false
 	var found []string
-	var action *yaml.Node
+	var nodes []*yaml.Node // of those found
 	for k := 0; k+1 < len(d.node.Content); k += 2 {
 		key := d.node.Content[k]
 		switch {
 		case slices.Contains(stepKeys(), key.Value):
 		case slices.Contains(kindNames, key.Value):
 			found = append(found, key.Value)
-			action = d.node.Content[k+1]
+			nodes = append(nodes, d.node.Content[k+1])
 		default:
 			hasUnknown = true
 			d.c.report(key.Line, key.Value, "unknown key or kind of step"+strictyaml.Suggest(key.Value, slices.Concat(kindNames, stepKeys())))
@@ -364,45 +372,47 @@ func (l *loader) kind(d *draft) {
 	switch {
 	case len(found) == 0 && !hasUnknown:
 		d.c.Errorf(d.node, "", "does nothing; add one of the kinds %s", strings.Join(kindNames, ", "))
-		return
 	case len(found) > 1:
 		d.c.Errorf(d.node, found[1], "is a second kind beside %s; a step does one thing, so make it a step of its own", found[0])
-		return
-	case len(found) == 0:
-		return
 	}
-	d.step.Kind = found[0]
-	if action.Kind == yaml.AliasNode {
-		action = action.Alias
-	}
-	sub := *d.c
-	sub.path = strictyaml.Join(d.c.path, d.step.Kind)
-	before := len(l.problems)
-	for _, k := range l.opts.Kinds {
-		if k.Name() == d.step.Kind {
-			d.step.Action = k.Decode(&sub, action)
+	for i, name := range found {
+		action := l.action(d, name, nodes[i])
+		if len(found) == 1 && action != nil {
+			d.step.Kind, d.step.Action, d.step.Vars = name, action, action.Vars()
+			if d.step.Vars == nil {
+				d.step.Vars = map[string]*cel.Type{}
+			}
+			l.variableNames(d, nodes[i])
 		}
 	}
+}
+
+// action decodes what a step says of its kind; nil when the kind gives up.
+func (l *loader) action(d *draft, kindName string, node *yaml.Node) Action {
+	if node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+	sub := *d.c
+	sub.path = strictyaml.Join(d.c.path, kindName)
+	i := slices.IndexFunc(l.opts.Kinds, func(k Kind) bool { return k.Name() == kindName })
+	action := l.opts.Kinds[i].Decode(&sub, node)
 	d.c.refs = sub.refs
-	if len(l.problems) > before || d.step.Action == nil {
-		return
-	}
-	d.decoded = true
-	d.step.Vars = d.step.Action.Vars()
-	if d.step.Vars == nil {
-		d.step.Vars = map[string]*cel.Type{}
-	}
+	return action
+}
+
+// variableNames reports those of a kind's variables that cannot be told from
+// what conditions and templates have of their own.
+func (l *loader) variableNames(d *draft, node *yaml.Node) {
 	for _, name := range sorted(typeKeys(d.step.Vars)) {
 		taken := slices.Contains(stepFlags(), name) || slices.Contains([]string{"labels", "inputs", "steps", "alert_expr"}, name)
 		if _, isField := dataType.FieldByName(fieldName(name)); taken || isField {
-			sub.Errorf(action, "", "the kind's variable %s has a name that conditions or templates use for something else", name)
+			d.c.report(node.Line, d.step.Kind, fmt.Sprintf("the kind's variable %s has a name that conditions or templates use for something else", name))
 		}
 	}
 }
 
 // judgement compiles a step's conditions and the templates of its finding.
 func (l *loader) judgement(d *draft, vars map[string]map[string]*cel.Type) {
-	own := d.step.Vars
 	compile := func(key string, text *string, own map[string]*cel.Type) *Condition {
 		if text == nil {
 			return nil
@@ -414,16 +424,13 @@ func (l *loader) judgement(d *draft, vars map[string]map[string]*cel.Type) {
 		}
 		return condition
 	}
-	d.step.When = compile("when", d.yaml.When, nil)
+	d.step.When = compile("when", d.yaml.When, map[string]*cel.Type{})
 	if d.yaml.SkipReason != "" {
 		d.step.skipReason = d.c.Text(d.node, "skip_reason", d.yaml.SkipReason)
 	}
-	if !d.decoded {
-		return // its variables are not known: whatever is said of them would be noise
-	}
-	d.step.Abnormal = compile("abnormal", d.yaml.Abnormal, own)
-	d.step.Expect = compile("expect", d.yaml.Expect, own)
-	d.c.scope.own = sorted(typeKeys(own))
+	d.step.Abnormal = compile("abnormal", d.yaml.Abnormal, d.step.Vars)
+	d.step.Expect = compile("expect", d.yaml.Expect, d.step.Vars)
+	d.c.scope.own, d.c.scope.anyOwn = sorted(typeKeys(d.step.Vars)), d.step.Vars == nil
 	if d.yaml.Finding != "" {
 		d.step.Finding = d.c.Text(d.node, "finding", d.yaml.Finding)
 	}
@@ -435,15 +442,20 @@ func (l *loader) judgement(d *draft, vars map[string]map[string]*cel.Type) {
 // resolveRefs checks the variables that templates take from other steps, and
 // turns what the step refers to into what it depends on.
 func (d *draft) resolveRefs(vars map[string]map[string]*cel.Type, ids []string) {
-	for _, ref := range d.c.refs.vars {
-		known := vars[ref.step]
-		if _, found := known[ref.name]; !found && known != nil {
-			ref.fail(unknownName(fmt.Sprintf("unknown variable .Vars.%s of step %s", ref.name, ref.step), ref.name, sorted(typeKeys(known)), ""))
-		}
-	}
+	checkVariables(&d.c.refs, vars)
 	for _, id := range ids {
 		if slices.Contains(d.c.refs.steps, id) {
 			d.step.DependsOn = append(d.step.DependsOn, id)
+		}
+	}
+}
+
+// checkVariables reports the variables that templates take from steps without them.
+func checkVariables(refs *references, vars map[string]map[string]*cel.Type) {
+	for _, ref := range refs.vars {
+		known := vars[ref.step]
+		if _, found := known[ref.name]; !found && known != nil {
+			ref.fail(unknownName(fmt.Sprintf("unknown variable .Vars.%s of step %s", ref.name, ref.step), ref.name, sorted(typeKeys(known)), ""))
 		}
 	}
 }

@@ -78,7 +78,7 @@ func loadValid(t testing.TB, yaml string) *Playbook {
 }
 
 func TestTheDesignsPlaybookLoads(t *testing.T) {
-	files, err := ReadFiles([]string{"testdata/valid"})
+	files, err := ReadFiles([]string{"testdata/valid"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func TestOversizedFilesAreRefused(t *testing.T) {
 	if err := os.WriteFile(path, bytes.Repeat([]byte("#\n"), maxFileSize), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	files, err := ReadFiles([]string{path})
+	files, err := ReadFiles([]string{path}, nil)
 	if err != nil || len(files[0].Data) != maxFileSize+1 {
 		t.Fatalf("ReadFiles read %d bytes, %v", len(files[0].Data), err)
 	}
@@ -210,13 +210,56 @@ func TestReadFilesNamesWhatIsMissing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	files, err := ReadFiles([]string{filepath.Join(dir, "b*"), dir})
+	files, err := ReadFiles([]string{filepath.Join(dir, "b*"), dir}, nil)
 	if err != nil || len(files) != 2 || filepath.Base(files[0].Name) != "b.yml" || filepath.Base(files[1].Name) != "a.yaml" {
 		t.Errorf("ReadFiles = %v, %v; want b.yml, then a.yaml", files, err)
 	}
-	_, err = ReadFiles([]string{filepath.Join(dir, "none*.yaml"), t.TempDir()})
+	_, err = ReadFiles([]string{filepath.Join(dir, "none*.yaml"), t.TempDir()}, nil)
 	if err == nil || !strings.Contains(err.Error(), "there is no such file") || !strings.Contains(err.Error(), "the folder has no *.yaml") {
 		t.Errorf("ReadFiles gave %v", err)
+	}
+}
+
+func TestAlertRulesBesidePlaybooksArePassedOver(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"a.yaml":         "name: a\nsteps: []\n",
+		"alerts.yaml":    "groups:\n  - name: codex\n    rules: []\n",
+		"broken.yaml":    "groups: [\n",
+		"confused.yaml":  "name: confused\ngroups: []\n", // a playbook with a mistake that Load must name
+		"empty.yaml":     "",
+		"not-groups.yml": "group: []\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{"a.yaml", "broken.yaml", "confused.yaml", "empty.yaml", "not-groups.yml"}
+	for _, pattern := range []string{dir, filepath.Join(dir, "*.y*ml")} {
+		var notes strings.Builder
+		files, err := ReadFiles([]string{pattern}, func(format string, args ...any) { fmt.Fprintf(&notes, format, args...) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, f := range files {
+			got = append(got, filepath.Base(f.Name))
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", pattern, diff)
+		}
+		if want := "playbooks: " + filepath.Join(dir, "alerts.yaml") + " has Prometheus rules and is passed over"; notes.String() != want {
+			t.Errorf("%s: noted %q", pattern, notes.String())
+		}
+	}
+
+	named := filepath.Join(dir, "alerts.yaml")
+	files, err := ReadFiles([]string{named}, nil)
+	if err != nil || len(files) != 1 {
+		t.Fatalf("ReadFiles = %v, %v; what is named outright is read", files, err)
+	}
+	if _, err := Load(files, fakeOptions()); err == nil || !strings.Contains(err.Error(), "alerts.yaml:2: groups: these are Prometheus rules, not a playbook") {
+		t.Errorf("Load gave %v", err)
 	}
 }
 

@@ -23,8 +23,9 @@ type Playbook struct {
 	Timeout time.Duration // of a whole run
 	Steps   []*Step       // in the file's order
 
-	match  matcher.Matchers
-	inputs []input
+	match        matcher.Matchers
+	inputs       []input
+	explanations []explanation
 }
 
 type input struct {

@@ -111,6 +111,10 @@ func (r *resolver) ident(e ast.Expr) {
 	if slices.Contains(typeNames[:], name) {
 		return
 	}
+	if r.scope.own == nil {
+		r.use(e, conditionVar{name: name, key: name, typ: cel.DynType})
+		return
+	}
 	known := sorted(typeKeys(r.scope.own))
 	r.problem("unknown variable %s%s", name, strictyaml.Suggest(name, append(known, "labels", "inputs", "alert_expr", "steps")))
 }

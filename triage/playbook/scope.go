@@ -17,6 +17,7 @@ type scope struct {
 	anyService bool     // the services are not known here
 	steps      []string // ids
 	own        []string // variables of the step's own row
+	anyOwn     bool     // these are not known, for the step's kind is not
 	// denied are fields of Data that are not there yet, with the reason.
 	denied map[string]string
 }
@@ -295,6 +296,9 @@ func (w *walker) rootField(name string) (shape, string) {
 			return shape{}, ""
 		}
 		known = append(known, fieldName(variable))
+	}
+	if w.scope.anyOwn {
+		return shape{}, ""
 	}
 	return shape{}, unknownName("unknown field ."+name, name, known, "")
 }

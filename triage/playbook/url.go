@@ -7,6 +7,8 @@ import (
 	"strings"
 	"text/template"
 	"text/template/parse"
+
+	"triagebot/triage/safetext"
 )
 
 // maxURLValue bounds one value in a URL, in bytes before it is escaped.
@@ -119,7 +121,7 @@ func (urlLanguage) finish(s string) (string, error) {
 	s = strings.TrimSpace(s)
 	u, err := url.Parse(s)
 	if err != nil {
-		return "", fmt.Errorf("not a URL: %w", withoutURL(err))
+		return "", fmt.Errorf("not a URL: %w", safetext.WithoutURL(err))
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return "", fmt.Errorf("not an absolute http or https URL; begin with a service ({{ .Services.app }}/readyz) or with http://host")
@@ -130,14 +132,6 @@ func (urlLanguage) finish(s string) (string, error) {
 		}
 	}
 	return s, nil
-}
-
-// withoutURL is the cause of a url.Error: the URL itself may hold a secret.
-func withoutURL(err error) error {
-	if e, ok := err.(*url.Error); ok { //nolint:errorlint // url.Parse returns it bare
-		return e.Err
-	}
-	return err
 }
 
 func urlService(source string, v any) (string, error) {

@@ -8,11 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"strconv"
 	"strings"
 
 	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
+
+	"triagebot/triage/safetext"
 )
 
 // Reason is why a query failed; it is the metrics' result label.
@@ -81,10 +82,10 @@ func (c *Client) classify(err error) *Error {
 	case errors.Is(err, context.Canceled):
 		return c.errorf(ReasonCanceled, context.Canceled, "was not waited for")
 	case errors.As(err, &network) && network.Timeout():
-		cause := withoutURL(err)
+		cause := safetext.WithoutURL(err)
 		return c.errorf(ReasonUnavailable, cause, "was not reached: %v", cause)
 	default:
-		cause := withoutURL(err)
+		cause := safetext.WithoutURL(err)
 		return c.errorf(ReasonUnavailable, cause, "gave no answer: %v", cause)
 	}
 }
@@ -109,7 +110,7 @@ func (c *Client) classifyAnswer(e *promv1.Error) *Error {
 	if json.Unmarshal([]byte(e.Detail), &body) == nil && body.Error != "" {
 		kind, text = body.ErrorType, body.Error
 	}
-	text = clean(text)
+	text = safetext.Line(text, maxRemoteText)
 	switch {
 	case status == 401 || status == 403 || status == 407:
 		return c.errorf(ReasonDenied, e, "denied access with status %d; check the credentials of this datasource", status)
@@ -126,24 +127,6 @@ func (c *Client) classifyAnswer(e *promv1.Error) *Error {
 	default:
 		return c.errorf(ReasonUnavailable, e, "failed: %s", text)
 	}
-}
-
-// withoutURL takes the request's URL, which may hold credentials, out of an
-// HTTP client's error.
-func withoutURL(err error) error {
-	var wrapped *url.Error
-	for errors.As(err, &wrapped) {
-		err = wrapped.Err
-	}
-	return err
-}
-
-// clean makes remote text one bounded line of valid UTF-8.
-func clean(s string) string {
-	if len(s) > maxRemoteText {
-		s = strings.ToValidUTF8(s[:maxRemoteText], "") + "…"
-	}
-	return strings.Join(strings.Fields(strings.ToValidUTF8(s, "\uFFFD")), " ")
 }
 
 // Display is a datasource's name as people read it: the main one, which is

@@ -18,6 +18,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 	"golang.org/x/time/rate"
+
+	"triagebot/triage"
 )
 
 // Path is where Alertmanager's webhook posts to.
@@ -31,6 +33,9 @@ type Options struct {
 	Auth func() Credentials
 	// MaxBody bounds a body, in bytes. 3 MiB when 0.
 	MaxBody int64
+	// MaxAlertnames bounds the alertnames of one notification, for each becomes an
+	// incident with a thread and a run of its own. 1000 when 0.
+	MaxAlertnames int
 	// MaxConcurrent bounds the notifications that are received at once. 256
 	// when 0.
 	MaxConcurrent int
@@ -48,7 +53,7 @@ type Options struct {
 //	401  no credentials; 403 wrong ones
 //	405  not a POST
 //	408  the body took longer than BodyTimeout
-//	413  over MaxBody
+//	413  over MaxBody or MaxAlertnames
 //	415  compressed
 //	503  too many at once, the backlog is full, or storage failed: try again
 //	500  a bug, logged with its stack: try again
@@ -65,6 +70,7 @@ type Handler struct {
 // NewHandler makes a Handler.
 func NewHandler(opts Options) *Handler {
 	setDefault(&opts.MaxBody, 3<<20)
+	setDefault(&opts.MaxAlertnames, 1000)
 	setDefault(&opts.MaxConcurrent, 256)
 	setDefault(&opts.BodyTimeout, 10*time.Second)
 	if opts.Now == nil {
@@ -153,14 +159,29 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (rep reply) {
 	// for the disk.
 	_ = deadline.SetReadDeadline(time.Time{})
 	receivedAt := h.opts.Now()
-	if _, err := Decode(body, receivedAt); err != nil {
+	note, err := Decode(body, receivedAt)
+	if err != nil {
 		return h.refuse(r, reply{http.StatusBadRequest, resultInvalid, err.Error()})
+	}
+	if n := alertnames(note); n > h.opts.MaxAlertnames {
+		return h.refuse(r, reply{
+			http.StatusRequestEntityTooLarge, resultTooManyNames,
+			fmt.Sprintf("the notification has %d alertnames and each becomes an incident, of which %d are taken at once; add alertname to group_by in Alertmanager's route, or raise server.max_alertnames", n, h.opts.MaxAlertnames),
+		})
 	}
 	if err := h.opts.Ingester.Ingest(r.Context(), body, receivedAt); err != nil {
 		return h.notIngested(r, err)
 	}
 	h.metrics.bodyBytes.Observe(float64(len(body)))
 	return reply{http.StatusOK, resultAccepted, "accepted"}
+}
+
+func alertnames(note triage.Notification) int {
+	names := map[string]bool{}
+	for _, a := range note.Alerts {
+		names[a.Name()] = true
+	}
+	return len(names)
 }
 
 // readBody reads the body whole, within its bounds of size and time. A reply

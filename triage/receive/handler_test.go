@@ -81,6 +81,12 @@ func TestHandlerWritesBeforeItAcknowledges(t *testing.T) {
 
 func TestHandlerAnswers(t *testing.T) {
 	valid := string(testBody(t, "v0.25-mixed.json"))
+	const names = `{"version":"4","receiver":"r","status":"firing","alerts":[%s]}`
+	named := func(name string) string {
+		return `{"status":"firing","labels":{"alertname":"` + name + `"},"startsAt":"2026-03-01T03:00:00Z"}`
+	}
+	twoNames := fmt.Sprintf(names, named("A")+","+named("B")+","+named("A"))
+	threeNames := fmt.Sprintf(names, named("A")+","+named("B")+","+named("C"))
 	bearer := Credentials{BearerToken: "s3cret-token"}
 	basic := Credentials{Username: "am", Password: "s3cret-password"}
 	both := Credentials{BearerToken: "s3cret-token", Username: "am", Password: "s3cret-password"}
@@ -123,6 +129,8 @@ func TestHandlerAnswers(t *testing.T) {
 		{name: "empty", want: answer{Code: 400, Text: "the body is empty; this URL takes the notifications of Alertmanager's webhook_configs"}, result: resultInvalid},
 		{name: "compressed", body: valid, edit: header("Content-Encoding", "gzip"), want: answer{Code: 415, Text: "the body is compressed; Alertmanager sends plain JSON, so look at the proxy between"}, result: resultEncoded},
 		{name: "declared too large", body: strings.Repeat(" ", 4097), want: answer{Code: 413, Text: "the body is over 4096 bytes; set max_alerts in Alertmanager's webhook_configs, or raise server.max_body"}, result: resultTooLarge},
+		{name: "as many alertnames as there may be", body: twoNames, want: ok, result: resultAccepted},
+		{name: "too many alertnames", body: threeNames, want: answer{Code: 413, Text: "the notification has 3 alertnames and each becomes an incident, of which 2 are taken at once; add alertname to group_by in Alertmanager's route, or raise server.max_alertnames"}, result: resultTooManyNames},
 		{name: "streamed too large", body: strings.Repeat(" ", 4097), edit: func(r *http.Request) { r.ContentLength = -1 }, want: answer{Code: 413, Text: "the body is over 4096 bytes; set max_alerts in Alertmanager's webhook_configs, or raise server.max_body"}, result: resultTooLarge},
 
 		{name: "the right token", body: valid, auth: bearer, edit: header("Authorization", "Bearer s3cret-token"), want: ok, result: resultAccepted},
@@ -182,7 +190,7 @@ func TestHandlerAnswers(t *testing.T) {
 					}
 					return nil
 				}),
-				Auth: func() Credentials { return test.auth }, MaxBody: 4096, Log: log, Registerer: reg,
+				Auth: func() Credentials { return test.auth }, MaxBody: 4096, MaxAlertnames: 2, Log: log, Registerer: reg,
 			})
 			method := test.method
 			if method == "" {

@@ -16,23 +16,24 @@ type result string
 
 const (
 	resultAccepted     result = "accepted"
-	resultInvalid      result = "invalid"       // the body is no notification
-	resultUnreadable   result = "unreadable"    // the body did not arrive whole
-	resultTooLarge     result = "too_large"     // over MaxBody
-	resultEncoded      result = "encoded"       // Content-Encoding
-	resultMethod       result = "method"        // not a POST
-	resultUnauthorized result = "unauthorized"  // no credentials, or wrong ones
-	resultOverloaded   result = "overloaded"    // over MaxConcurrent
-	resultBacklogFull  result = "backlog_full"  // ErrBacklogFull
-	resultStorageError result = "storage_error" // any other error of Ingest
-	resultClientGone   result = "client_gone"   // the sender left before it was written
+	resultInvalid      result = "invalid"             // the body is no notification
+	resultUnreadable   result = "unreadable"          // the body did not arrive whole
+	resultTooLarge     result = "too_large"           // over MaxBody
+	resultTooManyNames result = "too_many_alertnames" // over MaxAlertnames
+	resultEncoded      result = "encoded"             // Content-Encoding
+	resultMethod       result = "method"              // not a POST
+	resultUnauthorized result = "unauthorized"        // no credentials, or wrong ones
+	resultOverloaded   result = "overloaded"          // over MaxConcurrent
+	resultBacklogFull  result = "backlog_full"        // ErrBacklogFull
+	resultStorageError result = "storage_error"       // any other error of Ingest
+	resultClientGone   result = "client_gone"         // the sender left before it was written
 	resultPanic        result = "panic"
 )
 
 // results are all of them, so that each counter stands at 0 from the start.
 func results() []result {
 	return []result{
-		resultAccepted, resultInvalid, resultUnreadable, resultTooLarge, resultEncoded, resultMethod,
+		resultAccepted, resultInvalid, resultUnreadable, resultTooLarge, resultTooManyNames, resultEncoded, resultMethod,
 		resultUnauthorized, resultOverloaded, resultBacklogFull, resultStorageError, resultClientGone, resultPanic,
 	}
 }

@@ -5,7 +5,6 @@ package runner
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -31,28 +30,48 @@ func (x *execution) stage(ctx context.Context, s *playbook.Step, f *triage.Findi
 		return nil
 	}
 	for _, a := range artifacts {
-		data, alt := a.Data, ""
-		if a.Draw != nil {
-			var err error
-			if data, alt, err = draw(a, f.Verdict); err != nil {
-				f.Debug = append(f.Debug, fmt.Sprintf("drawing %s failed: %v", a.Name, err))
-				continue
-			}
-		}
-		one, err := x.Bundles.Stage(ctx, x.run.IncidentID, x.run.ID, s.ID, evidence.Artifact{Name: a.Name, MediaType: a.MediaType, Source: a.Source, Data: data})
-		if err != nil {
+		one, ref, err := x.stageOne(ctx, s, f.Verdict, a)
+		var undrawn *drawError
+		switch {
+		case errors.As(err, &undrawn):
+			f.Debug = append(f.Debug, err.Error())
+		case err != nil:
 			x.log.WithError(err).WithField("step", s.ID).Error("evidence not stored; the finding goes out without it")
 			f.Debug = append(f.Debug, fmt.Sprintf("evidence %s is not kept: %v", a.Name, err))
 			f.NextStep = strings.TrimSpace(f.NextStep + " The evidence of this finding could not be stored.")
-			continue
+		default:
+			staged = append(staged, one)
+			f.Evidence = append(f.Evidence, ref)
 		}
-		staged = append(staged, one)
-		f.Evidence = append(f.Evidence, triage.EvidenceRef{
-			Name: one.Name, Title: a.Title, MediaType: a.MediaType, Alt: alt, URL: x.EvidenceURL(x.run.IncidentID, one.Name),
-		})
 	}
 	return staged
 }
+
+// stageOne draws an artifact, where that is to be done, and stores it. The error
+// is a *drawError when it is the picture that failed.
+func (x *execution) stageOne(ctx context.Context, s *playbook.Step, verdict triage.Verdict, a playbook.Artifact) (evidence.Staged, triage.EvidenceRef, error) {
+	data, alt := a.Data, ""
+	if a.Draw != nil {
+		var err error
+		if data, alt, err = draw(ctx, a, verdict); err != nil {
+			return evidence.Staged{}, triage.EvidenceRef{}, &drawError{a.Name, err}
+		}
+	}
+	one, err := x.Bundles.Stage(ctx, x.run.IncidentID, x.run.ID, s.ID, evidence.Artifact{Name: a.Name, MediaType: a.MediaType, Source: a.Source, Data: data})
+	return one, triage.EvidenceRef{
+		Name: one.Name, Title: a.Title, MediaType: a.MediaType, Alt: alt, URL: x.EvidenceURL(x.run.IncidentID, one.Name),
+	}, err
+}
+
+// drawError is a picture that could not be made.
+type drawError struct {
+	name string
+	err  error
+}
+
+func (e *drawError) Error() string { return fmt.Sprintf("drawing %s failed: %v", e.name, e.err) }
+
+func (e *drawError) Unwrap() error { return e.err }
 
 // isSealed says that an incident's bundle takes nothing more: its head is, or
 // soon will be, in the thread.
@@ -67,23 +86,34 @@ func (x *execution) refuseEvidence(f *triage.Finding) {
 }
 
 // draw keeps a defect in drawing from costing more than its picture.
-func draw(a playbook.Artifact, verdict triage.Verdict) (data []byte, alt string, err error) {
+func draw(ctx context.Context, a playbook.Artifact, verdict triage.Verdict) (data []byte, alt string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("a defect in triagebot: %v", p)
 		}
 	}()
-	return a.Draw(verdict)
+	return a.Draw(ctx, verdict)
 }
 
-// redact masks secrets in all the text of a finding, which is stored and posted.
+// redact masks secrets in all of a finding that does not come from the
+// playbook's file or from triagebot itself: it is stored and posted.
 func (x *execution) redact(f *triage.Finding) {
-	f.Headline, f.NextStep = x.Redact(f.Headline), x.Redact(f.NextStep)
-	for i := range f.Rows {
-		f.Rows[i].Name, f.Rows[i].Value, f.Rows[i].Baseline = x.Redact(f.Rows[i].Name), x.Redact(f.Rows[i].Value), x.Redact(f.Rows[i].Baseline)
+	f.Headline, f.NextStep, f.Skipped = x.Redact.Text(f.Headline), x.Redact.Text(f.NextStep), x.Redact.Text(f.Skipped)
+	for i, row := range f.Rows {
+		field := row.Name
+		if strings.Contains(field, " ") {
+			field = "" // no field's name: accepted → first_token is a time between two
+		}
+		f.Rows[i].Name, f.Rows[i].Value, f.Rows[i].Baseline = x.Redact.Text(row.Name), x.Redact.Value(field, row.Value), x.Redact.Value(field, row.Baseline)
+	}
+	for i, l := range f.Links {
+		f.Links[i] = triage.Link{Title: x.Redact.Text(l.Title), URL: x.Redact.URL(l.URL)}
+	}
+	for i, e := range f.Evidence { // its URL is signed, which is to stay
+		f.Evidence[i].Title, f.Evidence[i].Alt = x.Redact.Text(e.Title), x.Redact.Text(e.Alt)
 	}
 	for i := range f.Debug {
-		f.Debug[i] = x.Redact(f.Debug[i])
+		f.Debug[i] = x.Redact.Text(f.Debug[i])
 	}
 	f.Vars = finite(f.Vars)
 }
@@ -99,38 +129,31 @@ func finite(vars map[string]any) map[string]any {
 }
 
 // redactVars masks secrets in a step's variables, however deep: the sentences
-// of its finding, later steps and the database see what is left. What is nested
-// is masked as JSON, where a secret is known by its key as well.
-func redactVars(vars map[string]any, redact func(string) string) map[string]any {
+// of its finding, later steps and the database see what is left. One that
+// cannot be masked is dropped.
+func redactVars(vars map[string]any, redact triage.Redact) map[string]any {
 	const maxText = 64 << 10
 	out := make(map[string]any, len(vars))
 	for name, v := range vars {
 		switch v := v.(type) {
+		case nil, bool, float64, int64:
+			out[name] = v
 		case string:
 			if len(v) > maxText {
 				v = strings.ToValidUTF8(v[:maxText], "")
 			}
-			out[name] = redact(v)
+			out[name] = redact.Value(name, v)
 		case map[string]string:
-			if kept := (map[string]string)(nil); redactNested(v, redact, &kept) {
-				out[name] = kept
-			}
-		case map[string]any, []any:
-			if kept := any(nil); redactNested(v, redact, &kept) {
+			if kept := (map[string]string)(nil); redact.JSON(v, &kept) {
 				out[name] = kept
 			}
 		default:
-			out[name] = v
+			if kept := any(nil); redact.JSON(v, &kept) {
+				out[name] = kept
+			}
 		}
 	}
 	return out
-}
-
-// redactNested gives a value's masked copy; false drops one that has none,
-// rather than keep what may be a secret.
-func redactNested(v any, redact func(string) string, into any) bool {
-	data, err := json.Marshal(v)
-	return err == nil && json.Unmarshal([]byte(redact(string(data))), into) == nil
 }
 
 var errStands = errors.New("an earlier attempt's finding stands")
@@ -224,12 +247,19 @@ func (x *execution) oweFinding(ctx context.Context, tx *store.Tx, f triage.Findi
 	if err != nil {
 		return err
 	}
-	for _, e := range f.Evidence {
+	return x.owePictures(ctx, tx, f, f.Evidence)
+}
+
+// owePictures puts those of a finding's artifacts that are pictures into the
+// thread.
+func (x *execution) owePictures(ctx context.Context, tx *store.Tx, f triage.Finding, evidence []triage.EvidenceRef) error {
+	for _, e := range evidence {
 		if !e.IsPicture() {
 			continue
 		}
 		file := triage.Post{File: &triage.FilePost{IncidentID: x.run.IncidentID, Artifact: e, Comment: f.Title}}
-		if err := incident.OweReplies(ctx, tx, x.run.IncidentID, what+"/"+e.Name, file, triage.PriorityFile); err != nil {
+		what := fmt.Sprintf("run/%d/step/%s/%s", x.run.ID, f.StepID, e.Name)
+		if err := incident.OweReplies(ctx, tx, x.run.IncidentID, what, file, triage.PriorityFile); err != nil {
 			return err
 		}
 	}
@@ -282,17 +312,34 @@ func (x *execution) end(ctx context.Context) error {
 				return err
 			}
 		}
+		if x.pb.Concludes() {
+			if err := x.conclude(ctx, tx); err != nil {
+				return err
+			}
+		}
 		if err := tx.EnqueuePublish(ctx, x.run.IncidentID); err != nil {
 			return err
 		}
 		x.metrics.runs.WithLabelValues("finished").Inc()
-		x.metrics.lastFinding.Observe(x.Now().Sub(x.run.CreatedAt).Seconds())
+		x.metrics.lastFinding.Observe(x.lastFinding(findings).Sub(x.run.CreatedAt).Seconds())
 		return incident.OweParents(ctx, tx, x.Parent, inc, x.Now())
 	})
 	if err != nil {
 		return fmt.Errorf("end run %d: %w", x.run.ID, err)
 	}
 	return nil
+}
+
+// lastFinding is when the last of a run's findings stood. Pictures may have
+// followed it.
+func (x *execution) lastFinding(findings []triage.Finding) time.Time {
+	last := x.run.CreatedAt
+	for _, f := range findings {
+		if at := f.StartedAt.Add(f.Took); at.After(last) {
+			last = at
+		}
+	}
+	return last
 }
 
 // folded is the closing line for the normal findings that had no reply, in the

@@ -37,7 +37,7 @@ type Bundles interface {
 type Options struct {
 	Store    *store.DB
 	Bundles  Bundles
-	Redact   func(string) string                  // masks secrets in text that is posted
+	Redact   triage.Redact                        // masks secrets in what is kept and posted
 	Playbook func(name string) *playbook.Playbook // nil when this process has none of that name
 	Services func() map[string]string             // name → base URL
 	Replies  func(labels triage.Labels) Replies
@@ -92,7 +92,7 @@ func (r *Runner) Execute(ctx context.Context, runID int64) error {
 	if err != nil {
 		return fmt.Errorf("run %d: %w", runID, err)
 	}
-	x := &execution{Runner: r, run: run, pb: pb, inc: inc, log: log, done: map[string]chan struct{}{}, found: map[string]playbook.StepData{}}
+	x := &execution{Runner: r, run: run, pb: pb, inc: inc, log: log, done: map[string]chan struct{}{}, found: map[string]playbook.StepData{}, owing: map[string]triage.Finding{}}
 	if over, err := x.begin(ctx); over || err != nil {
 		return err
 	}
@@ -118,6 +118,9 @@ type execution struct {
 
 	mu    sync.Mutex
 	found map[string]playbook.StepData // by step id, of the steps that are done
+	// owing are the findings of an earlier attempt whose pictures are still to
+	// come, by step id. It is not written once the steps run.
+	owing map[string]triage.Finding
 }
 
 // begin marks the run as running and takes up what an earlier attempt found.
@@ -148,6 +151,9 @@ func (x *execution) begin(ctx context.Context) (over bool, err error) {
 		}
 		for _, f := range findings {
 			x.learn(f)
+			if len(f.Following) > 0 {
+				x.owing[f.StepID] = f
+			}
 		}
 		return nil
 	})
@@ -192,7 +198,8 @@ func (x *execution) steps(ctx context.Context, limit time.Time) error {
 	var wg sync.WaitGroup
 	errs := make([]error, len(x.pb.Steps))
 	for i, s := range x.pb.Steps {
-		if x.isDone(s.ID) {
+		owing, owes := x.owing[s.ID]
+		if x.isDone(s.ID) && !owes {
 			continue
 		}
 		wg.Go(func() {
@@ -211,7 +218,11 @@ func (x *execution) steps(ctx context.Context, limit time.Time) error {
 					cancel() // nothing more can be committed; this attempt is over
 				}
 			}()
-			errs[i] = x.step(ctx, s, limit)
+			if owes {
+				errs[i] = x.catchUp(ctx, s, owing, limit)
+			} else {
+				errs[i] = x.step(ctx, s, limit)
+			}
 		})
 	}
 	wg.Wait()
@@ -259,7 +270,11 @@ func (x *execution) step(ctx context.Context, s *playbook.Step, limit time.Time)
 	}
 	f.StepID, f.Title, f.Kind, f.At = s.ID, s.Title, s.Kind, x.run.At
 	f.StartedAt, f.Took = started, x.Now().Sub(started)
+	artifacts, following := divide(artifacts)
 	staged := x.stage(ctx, s, &f, artifacts)
+	for _, a := range following {
+		f.Following = append(f.Following, a.Name)
+	}
 	x.redact(&f)
 	kept, err := x.commit(ctx, f, staged, act)
 	if err != nil {
@@ -267,5 +282,5 @@ func (x *execution) step(ctx context.Context, s *playbook.Step, limit time.Time)
 	}
 	x.log.WithFields(logrus.Fields{"step": s.ID, "state": kept.State(), "took": kept.Took.String()}).Info(kept.Headline)
 	x.learn(kept)
-	return nil
+	return x.follow(ctx, s, kept, following)
 }

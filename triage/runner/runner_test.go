@@ -215,7 +215,7 @@ func TestARunFromFirstToLastStep(t *testing.T) {
 	each(t, fourSteps, func(w *world) {
 		w.probe.do["first"] = func(context.Context, int) (*playbook.Outcome, error) {
 			return value(9, playbook.Artifact{Name: "result.json", MediaType: "application/json", Data: []byte("{}")},
-				playbook.Artifact{Name: "chart.png", MediaType: "image/png", Draw: func(v triage.Verdict) ([]byte, string, error) {
+				playbook.Artifact{Name: "chart.png", MediaType: "image/png", Draw: func(_ context.Context, v triage.Verdict) ([]byte, string, error) {
 					return []byte("png"), "It is 9, " + string(v), nil
 				}}), nil
 		}
@@ -350,7 +350,7 @@ func TestWhatIsPartialIsAbnormalOrUnknown(t *testing.T) {
 func TestADefectInDrawingCostsItsPicture(t *testing.T) {
 	each(t, fourSteps, func(w *world) {
 		w.probe.do["first"] = func(context.Context, int) (*playbook.Outcome, error) {
-			return value(9, playbook.Artifact{Name: "chart.png", MediaType: "image/png", Draw: func(triage.Verdict) ([]byte, string, error) { panic("no axis") }}), nil
+			return value(9, playbook.Artifact{Name: "chart.png", MediaType: "image/png", Draw: func(context.Context, triage.Verdict) ([]byte, string, error) { panic("no axis") }}), nil
 		}
 		run := w.open()
 		w.execute(run)

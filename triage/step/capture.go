@@ -18,6 +18,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"triagebot/triage/playbook"
+	"triagebot/triage/safetext"
 )
 
 // Bounds of a capture's options.
@@ -196,7 +197,7 @@ func (a *captureAction) request(env *playbook.Env) (*http.Request, error) {
 	}
 	req, err := http.NewRequest(http.MethodGet, address, nil) //nolint:noctx // get binds it
 	if err != nil {
-		return nil, fail("the request", withoutURL(err))
+		return nil, fail("the request", safetext.WithoutURL(err))
 	}
 	req.Header.Set("User-Agent", "triagebot")
 	for _, h := range a.headers {

@@ -260,7 +260,7 @@ func (p *pickChoice) several(ctx context.Context, env *playbook.Env, homes []tra
 	chosen := make([]choice, len(picked.Candidates))
 	for i, c := range picked.Candidates {
 		what := picks[p.by]
-		if p.by == tracelog.PickToolCall && (c.Status >= 500 || c.Error != "") {
+		if p.by == tracelog.PickToolCall && c.Failing() {
 			what = "latest failing tool call"
 		}
 		how := "picked as the " + what + among

@@ -21,7 +21,7 @@ type engine struct {
 	storage.Queryable
 }
 
-func newEngine(t *testing.T, series string) *engine {
+func newEngine(t testing.TB, series string) *engine {
 	s := promqltest.LoadedStorage(t, series)
 	t.Cleanup(func() { s.Close() })
 	return &engine{promqltest.NewTestEngine(t, false, 5*time.Minute, promqltest.DefaultMaxSamplesPerQuery), s}
@@ -103,7 +103,7 @@ abnormal: value > baseline * 1.05`)
 	if got := e.debugLog(); got != "1 of 3 series have no value (NaN)" {
 		t.Errorf("debug: %s", got)
 	}
-	if _, alt, err := out.Artifacts[1].Draw(triage.VerdictAbnormal); err != nil || !strings.Contains(alt, "480ms (300ms 2h before)") {
+	if _, alt, err := out.Artifacts[1].Draw(t.Context(), triage.VerdictAbnormal); err != nil || !strings.Contains(alt, "480ms (300ms 2h before)") {
 		t.Errorf("%q, %v", alt, err)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"triagebot/triage/playbook"
+	"triagebot/triage/safetext"
 )
 
 // maxRedirects is how many redirects within its host a capture follows.
@@ -110,20 +111,10 @@ func showURL(u *url.URL) string {
 	return shown
 }
 
-// withoutURL takes the request's URL, which may hold credentials, out of an
-// HTTP client's error.
-func withoutURL(err error) error {
-	var wrapped *url.Error
-	for errors.As(err, &wrapped) {
-		err = wrapped.Err
-	}
-	return err
-}
-
 // failure says why there is no answer. ctx is the step's own: when that is
 // over, the capture was not to blame.
 func (x *exchange) failure(ctx context.Context, asked string, err error) error {
-	cause := withoutURL(err)
+	cause := safetext.WithoutURL(err)
 	if ctx.Err() != nil {
 		return fmt.Errorf("GET %s: %w", asked, ctx.Err())
 	}

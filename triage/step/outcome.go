@@ -4,6 +4,7 @@ package step
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -124,7 +125,7 @@ func (a *queryAction) title(env *playbook.Env, got *answers) string {
 	if env.Title != "" {
 		return env.Title
 	}
-	return cut(got.expr, maxShownExpr)
+	return cut(a.redact.Text(got.expr), maxShownExpr) // also drawn
 }
 
 // nothing says which query had no data when.
@@ -241,8 +242,8 @@ func stem(env *playbook.Env, fallback string) string {
 // points that it shows.
 func (a *queryAction) picture(env *playbook.Env, got *answers, all []measured) playbook.Artifact {
 	c := chart.Chart{
-		Title: a.title(env, got), Unit: a.chartUnit,
-		From: got.chartFrom, To: got.at, Step: got.chartPointStep, Marker: env.Data.Alert.StartsAt,
+		Frame: chart.Frame{Title: a.title(env, got), From: got.chartFrom, To: got.at},
+		Unit:  a.chartUnit, Step: got.chartPointStep, Marker: env.Data.Alert.StartsAt,
 	}
 	if a.offset > 0 {
 		c.BaselineName = model.Duration(a.offset).String() + " before"
@@ -267,7 +268,7 @@ func (a *queryAction) picture(env *playbook.Env, got *answers, all []measured) p
 	}
 	return playbook.Artifact{
 		Name: stem(env, "chart") + ".png", Title: c.Title, MediaType: "image/png", Source: promapi.Display(a.name),
-		Draw: func(verdict triage.Verdict) ([]byte, string, error) {
+		Draw: func(_ context.Context, verdict triage.Verdict) ([]byte, string, error) {
 			c := c
 			c.Verdict = verdict
 			data, err := c.PNG()
@@ -312,4 +313,12 @@ func chartPoints(points []promapi.Point, shift time.Duration) []chart.Point {
 		out[i] = chart.Point{T: p.T.Add(shift), V: p.V}
 	}
 	return out
+}
+
+// counted is a number of things in words.
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return strconv.Itoa(n) + " " + thing + "s"
 }

@@ -19,6 +19,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"triagebot/triage/playbook"
+	"triagebot/triage/safetext"
 	"triagebot/triage/tracelog"
 )
 
@@ -224,9 +225,11 @@ func settingText(v any) (text string, single bool) {
 	if b, is := v.(bool); is {
 		return strconv.FormatBool(b), true
 	}
-	switch v.(type) {
-	case string, json.Number:
-		return tracelog.Text(v), true
+	switch v := v.(type) {
+	case string:
+		return v, true
+	case json.Number:
+		return v.String(), true
 	}
 	return "", false
 }
@@ -287,7 +290,7 @@ func (p *settingsPolicy) request(env *playbook.Env) (*http.Request, error) {
 	}
 	req, err := http.NewRequest(http.MethodGet, address, nil) //nolint:noctx // get binds it
 	if err != nil {
-		return nil, fail(withoutURL(err))
+		return nil, fail(safetext.WithoutURL(err))
 	}
 	req.Header.Set("User-Agent", "triagebot")
 	req.Header.Set("Accept", "application/json")

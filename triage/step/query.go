@@ -70,12 +70,13 @@ type queryAction struct {
 	low        bool // the lowest value is the worst
 	maxSeries  int
 	noData     triage.Verdict
+	redact     triage.Redact
 }
 
 func (k *query) Decode(c *playbook.Compiler, node *yaml.Node) playbook.Action {
 	var y queryYAML
 	c.Decode(node, &y)
-	a := &queryAction{}
+	a := &queryAction{redact: k.Redact}
 	if y.Expr == "" {
 		c.Errorf(node, "expr", "is missing; write the PromQL expression to evaluate")
 	} else {
@@ -89,7 +90,8 @@ func (k *query) Decode(c *playbook.Compiler, node *yaml.Node) playbook.Action {
 	}
 	a.reduce = oneOf(c, node, "reduce", y.Reduce, "last", "last", "max", "min", "avg", "sum")
 	if y.Baseline != nil {
-		a.offset = c.Duration(node, "baseline.offset", y.Baseline.Offset, minRange, maxOffset)
+		// A wrong offset is still a baseline, which conditions may speak of.
+		a.offset = max(c.Duration(node, "baseline.offset", y.Baseline.Offset, minRange, maxOffset), minRange)
 	}
 	a.unit = unit.Unit(oneOf(c, node, "unit", y.Unit, "", unit.Names()...))
 	if y.Chart != nil {
@@ -219,10 +221,13 @@ var nextSteps = map[promapi.Reason]string{
 	promapi.ReasonTooLarge:    "Aggregate the query, or narrow its matchers or range.",
 }
 
-func (a *queryAction) stepError(err error) error {
+func (a *queryAction) stepError(err error) error { return unanswered(a.name, err) }
+
+// unanswered is the error of a query that the named datasource did not answer.
+func unanswered(name string, err error) error {
 	var failure *promapi.Error
 	if !errors.As(err, &failure) {
-		return fmt.Errorf("%s: %w", promapi.Display(a.name), err)
+		return fmt.Errorf("%s: %w", promapi.Display(name), err)
 	}
 	return &playbook.StepError{Err: err, NextStep: nextSteps[failure.Reason], Transient: failure.Transient}
 }

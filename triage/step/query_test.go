@@ -352,7 +352,7 @@ func TestQueryChart(t *testing.T) {
 	if picture.Name != "p95.png" || picture.MediaType != "image/png" || picture.Data != nil {
 		t.Errorf("%+v", picture)
 	}
-	data, alt, err := picture.Draw(triage.VerdictAbnormal)
+	data, alt, err := picture.Draw(t.Context(), triage.VerdictAbnormal)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -362,7 +362,7 @@ func TestQueryChart(t *testing.T) {
 	if want := "Chart of p95 latency from 03:05 to 04:05 UTC: 300ms (250ms 1d before), abnormal."; alt != want {
 		t.Errorf("alt: %s", alt)
 	}
-	if normal, _, err := picture.Draw(triage.VerdictNormal); err != nil || bytes.Equal(normal, data) {
+	if normal, _, err := picture.Draw(t.Context(), triage.VerdictNormal); err != nil || bytes.Equal(normal, data) {
 		t.Errorf("the verdict makes no difference, %v", err)
 	}
 }
@@ -387,7 +387,7 @@ func TestNoDataStillHasItsChart(t *testing.T) {
 	if err != nil || len(out.Artifacts) != 2 {
 		t.Fatalf("%+v, %v", out, err)
 	}
-	if _, alt, err := out.Artifacts[1].Draw(triage.VerdictUnknown); err != nil || alt != "Chart of p95 latency from 03:05 to 04:05 UTC: no data, unknown." {
+	if _, alt, err := out.Artifacts[1].Draw(t.Context(), triage.VerdictUnknown); err != nil || alt != "Chart of p95 latency from 03:05 to 04:05 UTC: no data, unknown." {
 		t.Errorf("%q, %v", alt, err)
 	}
 }
@@ -500,7 +500,7 @@ func TestHugeAndManyLabelsAreBounded(t *testing.T) {
 	if len(series) != maxLabels || len(series["big"].(string)) != maxLabelValue {
 		t.Errorf("%d labels, the big one of %d bytes", len(series), len(series["big"].(string)))
 	}
-	if _, _, err := out.Artifacts[1].Draw(triage.VerdictNormal); err != nil {
+	if _, _, err := out.Artifacts[1].Draw(t.Context(), triage.VerdictNormal); err != nil {
 		t.Error(err)
 	}
 }

@@ -30,7 +30,7 @@ func indent(s string) string {
 	return "    " + strings.ReplaceAll(strings.TrimSpace(s), "\n", "\n    ") + "\n"
 }
 
-func mustLoad(t *testing.T, d Deps, kind string) *playbook.Step {
+func mustLoad(t testing.TB, d Deps, kind string) *playbook.Step {
 	t.Helper()
 	s, err := load(d, kind)
 	if err != nil {

@@ -308,13 +308,6 @@ func (t *toolTally) headline(chosen []choice, chunks int) string {
 	return fmt.Sprintf("%s opened and closed once, %s, none duplicated or missing (%s).", counted(t.blocks, "block"), counted(chunks, "chunk"), how)
 }
 
-func counted(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return strconv.Itoa(n) + " " + thing + "s"
-}
-
 func firstFew[T any](all []T, n int) []T { return all[:min(len(all), n)] }
 
 // toolArtifacts are the sequences for people and the records for programs.

@@ -117,6 +117,15 @@ func (db *DB) Evidence(ctx context.Context, incidentID int64) ([]triage.Evidence
 	return all(ctx, db, scanEvidence, `SELECT entry_json FROM evidence WHERE incident_id = $1 ORDER BY seq`, incidentID)
 }
 
+// SealedHead is the head of an incident's sealed bundle, "" for one that is not.
+func (db *DB) SealedHead(ctx context.Context, incidentID int64) (string, error) {
+	head, err := one(ctx, db, scanOf[string], `SELECT head FROM bundles WHERE incident_id = $1`, incidentID)
+	if errors.Is(err, ErrNotFound) {
+		return "", nil
+	}
+	return head, err
+}
+
 func scanEvidence(s scanner) (e triage.Evidence, err error) {
 	var text string
 	if err := s.Scan(&text); err != nil {

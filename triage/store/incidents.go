@@ -4,6 +4,7 @@ package store
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"triagebot/triage"
@@ -88,6 +89,26 @@ func (db *DB) Incident(ctx context.Context, id int64) (triage.Incident, error) {
 // Incidents reads the latest incidents, the newest first.
 func (db *DB) Incidents(ctx context.Context, limit int) ([]triage.Incident, error) {
 	return all(ctx, db, scanIncident, `SELECT `+incidentColumns+` FROM incidents ORDER BY id DESC LIMIT $1`, limit)
+}
+
+// IncidentFilter says which incidents are meant; "" and 0 mean any.
+type IncidentFilter struct {
+	State    triage.IncidentState
+	Severity string
+	Playbook string
+	Text     string // within the alertname or the labels, whatever its case
+	Before   int64  // only those with a lower number
+	Limit    int
+}
+
+// FindIncidents reads the latest incidents that fit, the newest first.
+func (db *DB) FindIncidents(ctx context.Context, f IncidentFilter) ([]triage.Incident, error) {
+	pattern := "%" + strings.NewReplacer(`!`, `!!`, `%`, `!%`, `_`, `!_`).Replace(strings.ToLower(f.Text)) + "%"
+	return all(ctx, db, scanIncident, `SELECT `+incidentColumns+` FROM incidents
+		WHERE ($1 = '' OR state = $1) AND ($2 = '' OR severity = $2) AND ($3 = '' OR playbook = $3)
+			AND ($4 = '%%' OR LOWER(alertname) LIKE $4 ESCAPE '!' OR LOWER(labels_json) LIKE $4 ESCAPE '!')
+			AND ($5 = 0 OR id < $5)
+		ORDER BY id DESC LIMIT $6`, string(f.State), f.Severity, f.Playbook, pattern, f.Before, f.Limit)
 }
 
 // FiringIncidents reads every incident that fires, the oldest first.

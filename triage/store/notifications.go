@@ -87,6 +87,7 @@ func (db *DB) admit(ctx context.Context, n int) error {
 type PendingNotification struct {
 	ID         int64
 	ReceivedAt time.Time
+	Folded     int // alerts of it that are folded
 	Body       []byte
 }
 
@@ -96,13 +97,13 @@ type PendingNotification struct {
 func (tx *Tx) PendingNotifications(ctx context.Context, limit int, maxBytes int64) ([]PendingNotification, error) {
 	scan := func(s scanner) (p PendingNotification, err error) {
 		var at int64
-		err = s.Scan(&p.ID, &at, &p.Body)
+		err = s.Scan(&p.ID, &at, &p.Folded, &p.Body)
 		p.ReceivedAt = fromMicros(at)
 		return p, err
 	}
 	// Both databases sum the sizes without reading the bodies into this process.
 	return all(ctx, tx, scan, `
-		SELECT id, received_at, body FROM notifications
+		SELECT id, received_at, folded, body FROM notifications
 		WHERE id IN (
 			SELECT id FROM (
 				SELECT id, SUM(LENGTH(body)) OVER (ORDER BY id) - LENGTH(body) AS before FROM (
@@ -110,6 +111,11 @@ func (tx *Tx) PendingNotifications(ctx context.Context, limit int, maxBytes int6
 				) AS oldest
 			) AS sized WHERE before < $2
 		) ORDER BY id`, limit, maxBytes)
+}
+
+// FoldedPart notes how many alerts of one that goes on waiting are folded.
+func (tx *Tx) FoldedPart(ctx context.Context, id int64, folded int) error {
+	return tx.exec(ctx, `UPDATE notifications SET folded = $2 WHERE id = $1`, id, folded)
 }
 
 // FoldedNotification marks one as folded. Its body is let go: what it said

@@ -19,29 +19,43 @@ const prunable = `state = 'closed' AND closed_at < $1
 	AND NOT EXISTS (SELECT 1 FROM river_job WHERE kind = 'publish' AND state NOT IN ('completed', 'cancelled', 'discarded')
 		AND CAST(args ->> 'incident_id' AS BIGINT) = incidents.id)`
 
-// PruneIncidents forgets incidents that were closed before the instant, up to
-// limit of them, each in a transaction of its own. One with an unfinished run,
-// an undelivered message or an unsealed bundle is left for later. One that
-// cannot be forgotten takes one of the limit's places, but does not keep the
-// others: n counts those that were, and err joins what kept the rest.
-func (db *DB) PruneIncidents(ctx context.Context, before time.Time, limit int) (n int, err error) {
-	ids, err := all(ctx, db, scanOf[int64], `SELECT id FROM incidents WHERE `+prunable+` ORDER BY closed_at LIMIT $2`, micros(before), limit)
+// PrunePlace is how far PruneIncidents has come among the incidents that are to
+// be forgotten. The zero value is the beginning: the one closed longest ago.
+type PrunePlace struct{ closedAt, id int64 }
+
+// PruneIncidents forgets incidents that were closed before the instant, each in
+// a transaction of its own. It tries up to limit of them, from a place on. One
+// with an unfinished run, an undelivered message or an unsealed bundle is left
+// for later. n counts those that were forgotten, and err joins what kept the
+// others. Whoever goes on at next comes past those that cannot be forgotten,
+// however many they are, and, after the last, to the beginning again.
+func (db *DB) PruneIncidents(ctx context.Context, before time.Time, from PrunePlace, limit int) (n int, next PrunePlace, err error) {
+	places, err := all(ctx, db, scanPrunePlace, `SELECT closed_at, id FROM incidents WHERE `+prunable+`
+		AND (closed_at > $2 OR closed_at = $2 AND id > $3) ORDER BY closed_at, id LIMIT $4`, micros(before), from.closedAt, from.id, limit)
 	if err != nil {
-		return 0, err
+		return 0, from, err
 	}
-	for _, id := range ids {
-		pruned, failed := db.pruneIncident(ctx, id, before)
+	for _, place := range places {
+		pruned, failed := db.pruneIncident(ctx, place.id, before)
 		if failed != nil {
-			err = errors.Join(err, fmt.Errorf("forget incident %d: %w", id, failed))
+			err = errors.Join(err, fmt.Errorf("forget incident %d: %w", place.id, failed))
 		}
 		if pruned {
 			n++
 		}
-		if ctx.Err() != nil {
-			break
+		if next = place; ctx.Err() != nil {
+			return n, next, err
 		}
 	}
-	return n, err
+	if len(places) < limit {
+		next = PrunePlace{}
+	}
+	return n, next, err
+}
+
+func scanPrunePlace(s scanner) (p PrunePlace, err error) {
+	err = s.Scan(&p.closedAt, &p.id)
+	return p, err
 }
 
 func (db *DB) pruneIncident(ctx context.Context, id int64, before time.Time) (pruned bool, err error) {

@@ -105,7 +105,7 @@ func TestForgettingAnIncidentClearsEveryTableThatSpeaksOfIt(t *testing.T) {
 			fill(t, direct, table, columns[table], forgotten)
 			fill(t, direct, table, columns[table], kept)
 		}
-		n, err := db.PruneIncidents(t.Context(), time.UnixMicro(kept), 10)
+		n, _, err := db.PruneIncidents(t.Context(), time.UnixMicro(kept), store.PrunePlace{}, 10)
 		if err != nil || n != 1 {
 			t.Fatalf("forgot %d incidents (%v), want 1", n, err)
 		}
@@ -127,13 +127,47 @@ func TestAnIncidentThatCannotBeForgottenDoesNotKeepTheOthers(t *testing.T) {
 		mustExec(t, direct, "CREATE TABLE pins (pinned BIGINT NOT NULL REFERENCES incidents (id))")
 		mustExec(t, direct, "INSERT INTO pins (pinned) VALUES (1)")
 
-		n, err := db.PruneIncidents(t.Context(), time.UnixMicro(10), 10)
+		n, next, err := db.PruneIncidents(t.Context(), time.UnixMicro(10), store.PrunePlace{}, 10)
+		if next != (store.PrunePlace{}) {
+			t.Errorf("after the last it goes on at %+v, want the beginning", next)
+		}
 		if n != 2 || err == nil || !strings.Contains(err.Error(), "forget incident 1: ") {
 			t.Errorf("forgot %d incidents (%v), want the 2 others, and to hear of the first", n, err)
 		}
 		var left int64
 		if err := direct.QueryRowContext(t.Context(), "SELECT SUM(id) FROM incidents").Scan(&left); err != nil || left != 1 {
 			t.Errorf("incidents %d are left (%v), want the first alone", left, err)
+		}
+	})
+}
+
+// Those that cannot be forgotten are as many as are tried at once, and more;
+// some were closed at the same instant.
+func TestWhoGoesOnComesPastAnyNumberOfThem(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, where store.Options) {
+		db := storetest.Open(t, where)
+		direct := raw(t, where)
+		_, columns := tablesOfIncidents(t, direct, where)
+		closed(t, direct, columns["incidents"], 1, 2, 3, 4, 5, 6, 7)
+		mustExec(t, direct, "UPDATE incidents SET closed_at = 3 WHERE id < 6")
+		mustExec(t, direct, "CREATE TABLE pins (pinned BIGINT NOT NULL REFERENCES incidents (id))")
+		mustExec(t, direct, "INSERT INTO pins (pinned) VALUES (1), (2), (3), (4), (6)")
+
+		var place store.PrunePlace
+		var forgotten []int
+		for range 4 {
+			n, next, err := db.PruneIncidents(t.Context(), time.UnixMicro(10), place, 2)
+			if (err == nil) != (n == 1 && next == store.PrunePlace{}) {
+				t.Errorf("forgot %d incidents (%v)", n, err)
+			}
+			forgotten, place = append(forgotten, n), next
+		}
+		if !slices.Equal(forgotten, []int{0, 0, 1, 1}) || place != (store.PrunePlace{}) {
+			t.Errorf("forgot %v of two each, and goes on at %+v; want the fifth and the seventh, and then the beginning", forgotten, place)
+		}
+		mustExec(t, direct, "DELETE FROM pins")
+		if n, _, err := db.PruneIncidents(t.Context(), time.UnixMicro(10), place, 10); n != 5 || err != nil {
+			t.Errorf("forgot %d incidents (%v) when nothing kept them any more, want the 5", n, err)
 		}
 	})
 }

@@ -4,23 +4,24 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"triagebot/triage"
 )
 
-const runColumns = `id, incident_id, playbook, playbook_hash, trigger_kind, state, at, alert_json, created_at, started_at, finished_at, error`
+const runColumns = `id, incident_id, playbook, playbook_hash, trigger_kind, state, at, alert_json, created_at, started_at, finished_at, error, conclusion_json`
 
 func scanRun(s scanner) (triage.Run, error) {
 	var r triage.Run
 	var at, created, started, finished int64
-	var alert string
-	err := s.Scan(&r.ID, &r.IncidentID, &r.Playbook, &r.PlaybookHash, &r.Trigger, &r.State, &at, &alert, &created, &started, &finished, &r.Error)
+	var alert, conclusion string
+	err := s.Scan(&r.ID, &r.IncidentID, &r.Playbook, &r.PlaybookHash, &r.Trigger, &r.State, &at, &alert, &created, &started, &finished, &r.Error, &conclusion)
 	if err != nil {
 		return r, err
 	}
 	r.At, r.CreatedAt, r.StartedAt, r.FinishedAt = fromMicros(at), fromMicros(created), fromMicros(started), fromMicros(finished)
-	return r, fromJSON(alert, &r.Alert)
+	return r, errors.Join(fromJSON(alert, &r.Alert), fromJSON(conclusion, &r.Conclusion))
 }
 
 // StartRun inserts a pending run, gives it its number, and enqueues the job
@@ -90,6 +91,12 @@ func (tx *Tx) EndRun(ctx context.Context, id int64, state triage.RunState, cause
 	return n == 1, err
 }
 
+// Conclude keeps a run's last word.
+func (tx *Tx) Conclude(ctx context.Context, id int64, c *triage.Conclusion) error {
+	_, err := tx.execCount(ctx, `UPDATE runs SET conclusion_json = $2 WHERE id = $1`, id, toJSON(c))
+	return err
+}
+
 // StepsOf reads the steps that a run takes; none before it began.
 func (tx *Tx) StepsOf(ctx context.Context, runID int64) ([]triage.StepMark, error) {
 	return stepsOf(ctx, tx, runID)
@@ -117,6 +124,12 @@ func (tx *Tx) AddFinding(ctx context.Context, run triage.Run, f triage.Finding) 
 		ON CONFLICT (run_id, step_id) DO NOTHING`,
 		run.ID, f.StepID, run.IncidentID, f.Verdict, toJSON(f), micros(tx.db.now()))
 	return n == 1, err
+}
+
+// ReplaceFinding writes what a committed finding says anew. Call it under
+// LockIncident.
+func (tx *Tx) ReplaceFinding(ctx context.Context, runID int64, f triage.Finding) error {
+	return tx.exec(ctx, `UPDATE findings SET finding_json = $1 WHERE run_id = $2 AND step_id = $3`, toJSON(f), runID, f.StepID)
 }
 
 // Findings reads what a run has found so far, in the order in which it was found.

@@ -24,6 +24,7 @@ CREATE TABLE notifications (
   received_at BIGINT NOT NULL,
   state       TEXT NOT NULL DEFAULT 'pending', -- pending, done, failed
   error       TEXT NOT NULL DEFAULT '',
+  folded      BIGINT NOT NULL DEFAULT 0,       -- alerts of it that are folded, while it is pending
   body        {{blob}} NOT NULL                -- as it came; emptied once folded
 );
 CREATE INDEX notifications_pending ON notifications (id) WHERE state = 'pending';
@@ -86,7 +87,8 @@ CREATE TABLE runs (
   created_at    BIGINT NOT NULL,
   started_at    BIGINT NOT NULL DEFAULT 0,
   finished_at   BIGINT NOT NULL DEFAULT 0,
-  error         TEXT NOT NULL DEFAULT ''
+  error         TEXT NOT NULL DEFAULT '',
+  conclusion_json TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX runs_incident ON runs (incident_id);
 CREATE INDEX runs_unfinished ON runs (state) WHERE state <> 'finished';

@@ -11,6 +11,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -123,6 +124,9 @@ func (db *DB) openSQLite(path string) error {
 	case !held:
 		return fmt.Errorf("%s is in use by another triagebot; stop that one, or give each its own storage.sqlite.path", path)
 	}
+	if err := db.guardFiles(path); err != nil {
+		return err
+	}
 	// One writer connection: with four there were SQLITE_BUSY errors. FULL
 	// syncs the log at every commit, which is what makes a 2xx true.
 	pragmas := url.Values{"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "temp_store(MEMORY)"}}
@@ -140,6 +144,36 @@ func (db *DB) openSQLite(path string) error {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
 	db.read.SetMaxOpenConns(readers)
+	return nil
+}
+
+// fileMode is what others may do with a SQLite database: nothing, for it holds
+// the key that signs links to evidence, and labels as they came.
+const fileMode = 0o600
+
+// guardFiles makes the database's file where it is missing, for this user
+// alone, and takes the permissions of others from one that is there. SQLite
+// gives the files that it makes beside it the same permissions.
+func (db *DB) guardFiles(path string) error {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, fileMode)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", path, err)
+	}
+	if err := file.Close(); err != nil {
+		return fmt.Errorf("open %s: %w", path, err)
+	}
+	for _, name := range []string{path, path + "-wal", path + "-shm", path + ".lock"} {
+		info, err := os.Stat(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil && info.Mode().Perm()&^fileMode != 0 {
+			err = os.Chmod(name, info.Mode().Perm()&fileMode)
+		}
+		if err != nil { // a file of another user's, as on a volume that is mounted so
+			db.log.WithError(err).Warnf("others than triagebot may read %s; take their permissions from it", name)
+		}
+	}
 	return nil
 }
 

@@ -41,6 +41,11 @@ func (d *decoder) report(node *yaml.Node, path, text string) {
 	d.problems = append(d.problems, Problem{File: d.file, Line: node.Line, Key: path, Text: text})
 }
 
+// reportKey is report for a key that costs the value at path nothing.
+func (d *decoder) reportKey(node *yaml.Node, path, text string) {
+	d.problems = append(d.problems, Problem{File: d.file, Line: node.Line, Key: path, Text: text, Decoded: true})
+}
+
 // decode sets v, which can be set, from node.
 func (d *decoder) decode(path string, node *yaml.Node, v reflect.Value) {
 	node = resolve(node)
@@ -75,6 +80,8 @@ func (d *decoder) decode(path string, node *yaml.Node, v reflect.Value) {
 			d.decode(path+"["+strconv.Itoa(i)+"]", item, items.Index(i))
 		}
 		v.Set(items)
+	case v.CanInt() && node.ShortTag() == "!!float": // yaml would cut 0.5 to 0 and say nothing
+		d.report(node, path, is(node)+" is "+wants(v.Type()))
 	default:
 		d.decodeWhole(path, node, v, len(d.problems))
 	}
@@ -110,11 +117,11 @@ func (d *decoder) eachKey(path string, node *yaml.Node, fields map[string]field,
 		fd, known := fields[key.Value]
 		switch {
 		case key.Kind != yaml.ScalarNode:
-			d.report(key, path, "a key must be a plain text")
+			d.reportKey(key, path, "a key must be a plain text")
 		case key.Tag == "!!merge":
 			d.report(key, full, "merge keys are not supported; write the keys out")
 		case again:
-			d.report(key, full, fmt.Sprintf("stands twice; first on line %d", first))
+			d.reportKey(key, full, fmt.Sprintf("stands twice; first on line %d", first))
 		case fields != nil && !known:
 			d.report(key, full, "unknown key"+Suggest(key.Value, names(fields)))
 		default:

@@ -22,6 +22,9 @@ type Problem struct {
 	Line int    // from 1; 0 where the whole file is meant
 	Key  string // dotted path: slack.token_file; "" where no key is meant
 	Text string // what is wrong and what to write instead
+	// Decoded says that only a key is wrong: the value that stands at Key, as far
+	// as it was understood, was decoded and can be checked further.
+	Decoded bool
 }
 
 // Error formats the problem as compilers do: file:line: key: text.

@@ -82,6 +82,7 @@ func TestEveryProblemIsReportedWithItsLineAndKey(t *testing.T) {
 		{"a field that is no key", "server: {secret: x}", "f.yaml:1: server.secret: unknown key; known are " + known},
 		{"a repeated key", "server:\n  port: 1\n  port: 2", "f.yaml:3: server.port: stands twice; first on line 2"},
 		{"no number", "server: {port: many}", `f.yaml:1: server.port: "many" is no whole number`},
+		{"a part of a number", "server: {port: 0.5}", `f.yaml:1: server.port: "0.5" is no whole number`},
 		{"no boolean", "server: {verbose: loud}", `f.yaml:1: server.verbose: "loud" is neither true nor false`},
 		{"no duration", "server: {timeout: soon}", `f.yaml:1: server.timeout: "soon" is no duration; write 30s, 5m or 2h`},
 		{"a list for a duration", "server: {timeout: [1s]}", "f.yaml:1: server.timeout: a list is no duration; write 30s, 5m or 2h"},

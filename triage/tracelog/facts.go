@@ -185,7 +185,7 @@ func outcome(answer *Traced, errors []Failure) Outcome {
 	switch {
 	case status == 503 && strings.Contains(strings.ToLower(answer.failure()), "maintenance"):
 		return OutcomeMaintenance
-	case status >= 500, status == 0 && len(errors) > 0:
+	case status >= leastFailing, status == 0 && len(errors) > 0:
 		return OutcomeBackend
 	case status >= 400:
 		return OutcomeClient

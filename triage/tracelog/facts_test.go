@@ -93,6 +93,42 @@ func TestFactsInWords(t *testing.T) {
 			},
 		},
 		{
+			"lines that share a chunk's millisecond, in the order of their sources",
+			[]string{
+				`proto {"ts":"2026-01-02T03:04:00.010Z","req_id":"req_9f","direction":"send","method":"turn/start"}`,
+				`proto {"ts":"2026-01-02T03:04:00.100Z","req_id":"req_9f","direction":"recv","method":"item/chunk","seq":1}`,
+				`usage {"ts":"2026-01-02T03:04:00.100Z","req_id":"req_9f"}`,
+				`proto {"ts":"2026-01-02T03:04:00.110Z","req_id":"req_9f","direction":"recv","method":"item/chunk","seq":2}`,
+				`engine {"ts":"2026-01-02T03:04:00.120Z","req_id":"req_9f","event":"tick"}`,
+				`proto {"ts":"2026-01-02T03:04:00.120Z","req_id":"req_9f","direction":"recv","method":"item/chunk","seq":3}`,
+				`access {"ts":"2026-01-02T03:04:00.130Z","req_id":"req_9f","status":200,"latency_ms":130}`,
+				`proto {"ts":"2026-01-02T03:04:00.130Z","req_id":"req_9f","direction":"recv","method":"item/chunk","seq":4}`,
+			},
+			[]string{
+				"req_9f took 130 ms; 90 ms of it between proto send and first chunk",
+				"Phases: the request's start, after 10 ms proto send, after 90 ms first chunk, after 0 ms the usage line, after 20 ms engine tick, after 10 ms last chunk, after 0 ms the access line.",
+				"10 ms passed between the request's start and proto send.",
+				"10 ms passed between the usage line and chunk 2.",
+				"4 chunks in proto, none duplicated or missing.",
+			},
+		},
+		{
+			"chunks with something else between them",
+			[]string{
+				`proto {"ts":"2026-01-02T03:04:00.010Z","req_id":"req_9f","direction":"recv","method":"item/chunk","seq":1}`,
+				`proto {"ts":"2026-01-02T03:04:00.020Z","req_id":"req_9f","direction":"recv","method":"item/chunk","seq":2}`,
+				`proto {"ts":"2026-01-02T03:04:00.020Z","req_id":"req_9f","direction":"recv","method":"heartbeat"}`,
+				`proto {"ts":"2026-01-02T03:04:00.020Z","req_id":"req_9f","direction":"recv","method":"item/chunk","seq":3}`,
+				`access {"ts":"2026-01-02T03:04:00.020Z","req_id":"req_9f","status":200,"latency_ms":15}`,
+			},
+			[]string{
+				"req_9f took 15 ms; 10 ms of it between first chunk and chunk 2",
+				"Phases: the request's start, after 5 ms first chunk, after 10 ms chunk 2, after 0 ms proto recv (heartbeat), after 0 ms last chunk, after 0 ms the access line.",
+				"5 ms passed between the request's start and first chunk.",
+				"3 chunks in proto, none duplicated or missing.",
+			},
+		},
+		{
 			"a clock that is behind",
 			[]string{
 				`proto {"ts":"2026-01-02T03:03:50.010Z","req_id":"req_9f","direction":"send","method":"turn/start"}`,

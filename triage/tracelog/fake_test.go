@@ -37,7 +37,7 @@ func rec(t *testing.T, offset int, line string) Record {
 	t.Helper()
 	where, raw, _ := strings.Cut(line, " ")
 	source, file, _ := strings.Cut(where, "@")
-	fields, err := parseObject([]byte(raw))
+	fields, err := ParseObject([]byte(raw))
 	if err != nil {
 		t.Fatalf("%s: %v", raw, err)
 	}
@@ -77,7 +77,7 @@ func (h *fakeHome) Find(ctx context.Context, q Query) (*Found, error) {
 	}
 	found := &Found{Coverage: Coverage{Parts: []Part{h.part}, Complete: h.part.Complete}}
 	for _, line := range h.lines {
-		if r, _, ok := testSource(line.Source).read(line.Raw, q.ID); ok {
+		if r, _, ok := testSource(line.Source).Read(line.Raw, q.ID); ok {
 			r.File, r.Offset = line.File, line.Offset
 			found.Records = append(found.Records, r)
 		}

@@ -71,12 +71,12 @@ func around(ctx context.Context, f *logFile, from, to time.Time, worker string) 
 
 // readEvent makes a record of a line that is the worker's in the window.
 func (s *Source) readEvent(line []byte, from, to time.Time, worker string) (r Record, torn, ok bool) {
-	fields, err := parseObject(line)
+	fields, err := ParseObject(line)
 	if err != nil {
 		return Record{}, true, false
 	}
 	at, ok := fieldTime(fields, s.Roles.Time)
-	who, _ := field(fields, s.Roles.Worker)
+	who, _ := Field(fields, s.Roles.Worker)
 	if !ok || at.Before(from) || at.After(to) || text(who) != worker {
 		return Record{}, false, false
 	}

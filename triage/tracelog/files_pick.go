@@ -68,8 +68,10 @@ func (h *Files) pickFrom(ctx context.Context, p *picker, f *logFile, from time.T
 		tally.Bytes = f.size
 	default:
 		in := pickInput{Source: f.source, File: f.path, At: f, Size: f.size}
-		in.Ranges, part.How, part.Note = h.pickRanges(ctx, p.pick, f, from)
+		var skipped int
+		in.Ranges, skipped, part.How, part.Note = h.pickRanges(ctx, p.pick, f, from)
 		tally, err = p.file(ctx, in)
+		tally.TooLong += skipped
 	}
 	part.Bytes, part.Torn, part.TooLong = tally.Bytes, tally.Torn, tally.TooLong
 	switch {
@@ -93,22 +95,19 @@ func pickPacked(ctx context.Context, p *picker, f *logFile) (pickTally, error) {
 }
 
 // pickRanges are the parts of a file that may have what is picked, the most
-// promising first; nil means all of it.
-func (h *Files) pickRanges(ctx context.Context, p Pick, f *logFile, from time.Time) (ranges []pickRange, how How, note string) {
+// promising first; nil means all of it. skipped are the lines over the source's
+// cap that the index has counted.
+func (h *Files) pickRanges(ctx context.Context, p Pick, f *logFile, from time.Time) (ranges []pickRange, skipped int, how How, note string) {
 	if h.Index != nil && f.size > 0 {
-		ranges, ok, note := h.indexedRanges(ctx, p, f, from)
-		if ok {
-			return ranges, HowIndex, note
+		var ok bool
+		if ranges, skipped, ok, note = h.indexedRanges(ctx, p, f, from); ok {
+			return ranges, skipped, HowIndex, note
 		}
-		if ranges, ok := windowRange(p, f, from); ok {
-			return ranges, HowWindow, note
-		}
-		return nil, HowScan, note
 	}
 	if ranges, ok := windowRange(p, f, from); ok {
-		return ranges, HowWindow, ""
+		return ranges, 0, HowWindow, note
 	}
-	return nil, HowScan, ""
+	return nil, 0, HowScan, note
 }
 
 func windowRange(p Pick, f *logFile, from time.Time) ([]pickRange, bool) {
@@ -121,24 +120,24 @@ func windowRange(p Pick, f *logFile, from time.Time) ([]pickRange, bool) {
 
 // indexedRanges asks the index for blocks that may have what is picked. It
 // returns false when it knows nothing of the file.
-func (h *Files) indexedRanges(ctx context.Context, p Pick, f *logFile, from time.Time) (ranges []pickRange, ok bool, note string) {
+func (h *Files) indexedRanges(ctx context.Context, p Pick, f *logFile, from time.Time) (ranges []pickRange, skipped int, ok bool, note string) {
 	summary, err := h.Index.Blocks(ctx, f.File, f.source.spec(), f.size, func(b *index.Block) bool { return mayHave(b, p, from) })
 	if err != nil {
-		return nil, false, fmt.Sprintf("the index could not be read (%v)", err)
+		return nil, 0, false, fmt.Sprintf("the index could not be read (%v)", err)
 	}
 	if summary.Damaged > 0 {
 		note = unusable(&summary.Rest)
 	}
-	unit := float64(unitOf(f.source.Roles.Unit))
+	unit := float64(f.source.Roles.DurationUnit())
 	ranges = []pickRange{}
 	for _, r := range summary.Scan {
 		if r.From == 0 && r.To == f.size {
-			return nil, false, note
+			return nil, 0, false, note
 		}
 		ranges = append(ranges, pickRange{Off: r.From, Len: r.To - r.From})
 	}
 	for _, b := range summary.Blocks {
-		r := pickRange{Off: b.From, Len: b.To - b.From}
+		r := pickRange{Off: b.From, Len: b.To - b.From, Counted: true}
 		if !b.Unsure {
 			r.Latest = b.Last
 			if slowest := math.Ceil(b.Longest * unit); slowest > 0 && slowest < math.MaxInt64 {
@@ -153,7 +152,7 @@ func (h *Files) indexedRanges(ctx context.Context, p Pick, f *logFile, from time
 		}
 		return b.Latest.Compare(a.Latest)
 	})
-	return ranges, true, note
+	return ranges, summary.TooLong, true, note
 }
 
 // mayHave says whether a block can have a line that is picked.

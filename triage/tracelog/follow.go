@@ -23,9 +23,20 @@ type Follower struct {
 	home    *Files
 	scanner *scanner
 	begun   bool
-	read    map[fileID]int64 // how far each file has been read
+	read    map[fileID]readTo
 	known   map[recordPlace]bool
 }
+
+// readTo is how far a file has been read, and for how many looks it has not
+// been there.
+type readTo struct {
+	offset  int64
+	missing int
+}
+
+// mostMissing is for how many looks a file is remembered that is not there: one
+// that is being renamed may be seen under neither name.
+const mostMissing = 2
 
 // recordPlace is where a line stands; with its contents, for a truncated file
 // may have another one there.
@@ -45,7 +56,7 @@ func (h *Files) Follower(ctx context.Context, id string) (*Follower, error) {
 	if id == "" {
 		return nil, errors.New("the id is empty; write the request's id")
 	}
-	f := &Follower{home: h, scanner: newScanner(id, func(int64) {}), read: map[fileID]int64{}, known: map[recordPlace]bool{}}
+	f := &Follower{home: h, scanner: newScanner(id, func(int64) {}), read: map[fileID]readTo{}, known: map[recordPlace]bool{}}
 	f.look(ctx) // what is there counts as read
 	return f, nil
 }
@@ -83,23 +94,38 @@ func WriteAppended(w io.Writer, id string, records []Record, asText bool) error 
 		return t.WriteNDJSON(w)
 	}
 	p := &textWriter{Writer: bufio.NewWriter(w), width: mostWidth}
-	for i, r := range t.rows(t.Facts()) {
-		at := "no time"
-		if !t.Records[i].Time.IsZero() {
-			at = t.Records[i].Time.UTC().Format("15:04:05.000")
-		}
-		p.line(plain, fit(strings.Join([]string{at, r.source, r.took, r.what, r.failure}, "  "), mostWidth))
+	for i := range t.Records {
+		p.line(plain, fit(appendedLine(&t.Records[i], id), mostWidth))
 	}
 	return p.Flush()
+}
+
+// appendedLine is a record as a line for a person: when it was written, of
+// which request where that is not the one followed, and what it says.
+func appendedLine(t *Traced, id string) string {
+	r := t.row(t.Time, nil)
+	at, about := "no time", ""
+	if r.timed {
+		at = t.Time.UTC().Format("15:04:05.000")
+	}
+	if t.about() != id {
+		about = "[" + shownID(t.about()) + "]"
+	}
+	if r.failed {
+		at = "! " + at
+	}
+	said := slices.DeleteFunc([]string{at, r.source, about, r.took, r.what, r.failure}, func(s string) bool { return s == "" })
+	return strings.Join(said, "  ")
 }
 
 // look reads what has been appended, up to the last line that has ended.
 func (f *Follower) look(ctx context.Context) []Record {
 	files, _ := openFiles(f.home.withIDs())
 	var records []Record
-	now := map[fileID]int64{}
+	now := map[fileID]readTo{}
 	for _, file := range files {
-		from, known := f.read[file.id]
+		last, known := f.read[file.id]
+		from := last.offset
 		if from > file.size { // truncated, and written anew
 			from = 0
 		}
@@ -115,8 +141,13 @@ func (f *Follower) look(ctx context.Context) []Record {
 				from = end
 			}
 		}
-		now[file.id] = from
+		now[file.id] = readTo{offset: from}
 		_ = file.Close() // it was only read from
+	}
+	for id, last := range f.read {
+		if _, there := now[id]; !there && last.missing < mostMissing {
+			now[id] = readTo{last.offset, last.missing + 1}
+		}
 	}
 	f.read, f.begun = now, true
 	slices.SortFunc(records, func(a, b Record) int { return a.compare(&b) })

@@ -2,11 +2,15 @@ package tracelog
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // following is a Follower under way. Its ticks are those of the test's bubble:
@@ -104,6 +108,25 @@ func TestFollowingGoesOnWhenALogIsRotated(t *testing.T) {
 	})
 }
 
+// A look that falls into a rotation may see a file under neither of its names.
+func TestALogThatIsNotThereForAMomentIsNotToldOfAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		a, b, between := filepath.Join(dir, "a.ndjson"), filepath.Join(dir, "b.ndjson"), filepath.Join(t.TempDir(), "a")
+		write(t, a, []byte(lineAt("01", "req_1")+"\n"))
+		write(t, b, nil)
+		f := follow(t, filepath.Join(dir, "*"), "req_1")
+		defer f.stop()
+
+		must(t, os.Rename(a, between))
+		appendTo(t, b, []byte(lineAt("02", "req_1")+"\n"))
+		f.tells(lineAt("02", "req_1"))
+		must(t, os.Rename(between, a+".1"))
+		appendTo(t, a+".1", []byte(lineAt("03", "req_1")+"\n"))
+		f.tells(lineAt("03", "req_1"))
+	})
+}
+
 // What is appended between the Follower's making and the end of the lookup is
 // neither missed nor shown twice.
 func TestNothingIsMissedBetweenLookupAndFollowing(t *testing.T) {
@@ -134,5 +157,32 @@ func TestNothingIsMissedBetweenLookupAndFollowing(t *testing.T) {
 func TestFollowingNeedsAnID(t *testing.T) {
 	if _, err := NewFiles(FilesOptions{}).Follower(t.Context(), ""); err == nil {
 		t.Error("no error")
+	}
+}
+
+// However many come at once, each record has its own line and its own time.
+func TestAppendedLinesForAPerson(t *testing.T) {
+	source := testSource("proto")
+	var records []Record
+	add := func(source *Source, line string) {
+		r, _, ok := source.Read([]byte(line), "req_1")
+		if !ok {
+			t.Fatal(line)
+		}
+		records = append(records, r)
+	}
+	want := ""
+	for i := range 9 {
+		add(source, fmt.Sprintf(`{"ts":"2026-01-02T03:04:0%d.5Z","req_id":"req_1","direction":"recv","method":"item/chunk","seq":%[1]d}`, i))
+		want += fmt.Sprintf("03:04:0%d.500  proto  recv item/chunk #%[1]d\n", i)
+	}
+	add(testSource("access"), `{"ts":"2026-01-02T03:04:10Z","req_id":"req_1","status":502,"latency_ms":3000,"error":{"type":"EOF","message":"gone"}}`)
+	add(testSource("access"), `{"ts":"2026-01-02T03:04:11Z","req_id":"req_2","retry_of":"req_1","status":200,"latency_ms":30}`)
+	add(testSource("access"), `{"req_id":"req_1","error":"\u001b[31mred"}`)
+	want += "! 03:04:10.000  access  3 s  502  EOF: gone\n03:04:11.000  access  [req_2]  30 ms  200\n! no time  access  \\x1b[31mred\n"
+	var b strings.Builder
+	must(t, WriteAppended(&b, "req_1", records, true))
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"time"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -27,11 +28,16 @@ type wholeJSON struct {
 	Coverage   Coverage     `json:"coverage"`
 }
 
-// recordJSON is a record, how it was reached, and the line itself.
+// recordJSON is a record, how it was reached, what it says by the roles of its
+// fields, and the line itself.
 type recordJSON struct {
 	Traced
-	Path []Link          `json:"path,omitempty"` // from the id asked for to FoundBy
-	Line json.RawMessage `json:"record"`
+	What   string          `json:"what,omitempty"`    // in a line
+	TookMS float64         `json:"took_ms,omitempty"` // until its time
+	Error  string          `json:"error,omitempty"`
+	Failed bool            `json:"failed,omitempty"` // by its error or its status
+	Path   []Link          `json:"path,omitempty"`   // from the id asked for to FoundBy
+	Line   json.RawMessage `json:"record"`
 }
 
 // WriteJSON writes one object: the facts and their sentences, the records and
@@ -61,7 +67,10 @@ func (t *Trace) WriteNDJSON(w io.Writer) error {
 }
 
 func (t *Trace) recordJSON(r *Traced) recordJSON {
-	return recordJSON{Traced: *r, Path: t.Path(r.FoundBy), Line: r.object()}
+	return recordJSON{
+		Traced: *r, What: r.said(), TookMS: float64(r.took()) / float64(time.Millisecond), Error: shown(r.failure()), Failed: r.failed(),
+		Path: t.Path(r.FoundBy), Line: r.object(),
+	}
 }
 
 // object is the record as it stood, keys given twice and their order included,
@@ -78,13 +87,17 @@ func (r *Record) object() json.RawMessage {
 	return data
 }
 
+// WriteJSONLine writes a value as one line of JSON in which nothing is left that
+// a terminal or an editor would obey.
+func WriteJSONLine(w io.Writer, v any) error { return writeJSON(w, v, "") }
+
 func writeJSON(w io.Writer, v any, indent string) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", indent)
 	if err := enc.Encode(v); err != nil {
-		return fmt.Errorf("write the trace as JSON: %w", err)
+		return fmt.Errorf("encode as JSON: %w", err)
 	}
 	_, err := w.Write(escaped(b.Bytes()))
 	return err

@@ -90,6 +90,7 @@ func (l *lookup) indexed(ctx context.Context, f *fileState) []int64 {
 	if hits.Damaged > 0 {
 		f.note = unusable(&hits.Rest)
 	}
+	f.part.TooLong = hits.TooLong
 	left := int64(0)
 	f.open = nil
 	for _, r := range hits.Scan {

@@ -18,7 +18,7 @@ func naiveFind(source *Source, log []byte, id string) (offsets []int64) {
 			line = line[:i]
 		}
 		if len(line) <= source.Cap() {
-			if _, _, ok := source.read(line, id); ok {
+			if _, _, ok := source.Read(line, id); ok {
 				offsets = append(offsets, int64(start))
 			}
 		}

@@ -48,12 +48,16 @@ func points(records []*Traced, answer *Traced) []point {
 		all = append(all, point{at: answer.span().from, name: "the request's start"})
 	}
 	sends := map[string]int{}
+	chunks, ofChunks := 0, 0
 	for _, r := range records {
-		if r.sends() && !r.chunk() {
-			sends[r.Source]++
+		if !r.chunk() {
+			if r.sends() {
+				sends[r.Source]++
+			}
+		} else if r != answer && !r.Time.IsZero() {
+			ofChunks++
 		}
 	}
-	chunks := 0
 	for i, r := range records {
 		if r.Time.IsZero() {
 			break // these come last
@@ -64,10 +68,9 @@ func points(records []*Traced, answer *Traced) []point {
 			p.name, p.last = "the "+shown(r.Source)+" line", true
 		case r.chunk():
 			chunks++
-			before := i > 0 && sameStream(records[i-1], r)
-			after := i+1 < len(records) && sameStream(r, records[i+1])
-			p.inRow = before && after
-			p.name = chunkName(r, chunks, before && !after)
+			before, after := beside(records, i, -1), beside(records, i, +1)
+			p.inRow = before != nil && after != nil && sameStream(before, r) && sameStream(r, after)
+			p.name = chunkName(r, chunks, ofChunks)
 		case r.sends() && sends[r.Source] == 1:
 			p.name = shown(r.Source) + " send"
 		}
@@ -83,14 +86,36 @@ func sameStream(a, b *Traced) bool {
 	return a.Source == b.Source && a.chunk() && b.chunk() && !b.Time.IsZero() && a.about() == b.about()
 }
 
-// chunkName is what the n-th chunk is called; last says that it ends a row.
-func chunkName(r *Traced, n int, last bool) string {
-	switch seq, _ := r.seq(); {
-	case n == 1:
+// beside is the record that comes before or after the i-th, step being -1 or 1,
+// without those of other sources that only share its instant, or the one's next
+// to it: which of them comes first is not known. nil where there is none.
+func beside(records []*Traced, i, step int) *Traced {
+	r := records[i]
+	instant := r.Time
+	for j := i + step; j >= 0 && j < len(records); j += step {
+		o := records[j]
+		if !o.Time.Equal(instant) {
+			if !instant.Equal(r.Time) {
+				return nil
+			}
+			instant = o.Time
+		}
+		if o.Source == r.Source {
+			return o
+		}
+	}
+	return nil
+}
+
+// chunkName is what the n-th of so many chunks is called.
+func chunkName(r *Traced, n, of int) string {
+	switch n {
+	case 1:
 		return "first chunk"
-	case last:
+	case of:
 		return "last chunk"
 	default:
+		seq, _ := r.seq()
 		return "chunk " + strconv.FormatInt(seq, 10)
 	}
 }

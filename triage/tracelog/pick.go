@@ -29,25 +29,23 @@ type picker struct {
 
 	mu   sync.Mutex
 	best []ranked // the best first, at most pick.N, no id twice
-	// last is the rank of the N-th, nil while there are fewer: what does not
+	// last is the place of the N-th, nil while there are fewer: what does not
 	// beat it need not be read.
-	last atomic.Pointer[rank]
+	last atomic.Pointer[place]
 }
 
 // ranked is a candidate and its place among the others.
 type ranked struct {
 	Candidate
-	rank rank
+	place place
 }
 
-// rank is what candidates are ordered by.
-type rank struct {
-	duration time.Duration
-	failing  bool
-	time     time.Time
-	source   string
-	file     string
-	offset   int64
+// place is that of a line among the lines of all files.
+type place struct {
+	rank
+	source string
+	file   string
+	offset int64
 }
 
 // pickInput is one file to pick from.
@@ -74,6 +72,8 @@ type pickRange struct {
 	// Zero where it does not know.
 	Slowest time.Duration
 	Latest  time.Time
+	// Counted says that the index has counted the lines over the source's cap.
+	Counted bool
 }
 
 // pickTally says what of a file was read, for the coverage.
@@ -173,46 +173,33 @@ func (p *picker) offer(c ranked) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if i := slices.IndexFunc(p.best, func(b ranked) bool { return b.ID == c.ID }); i >= 0 {
-		if p.compare(&c.rank, &p.best[i].rank) >= 0 {
+		if p.compare(&c.place, &p.best[i].place) >= 0 {
 			return
 		}
 		p.best = slices.Delete(p.best, i, i+1)
 	} else if len(p.best) == p.pick.N {
-		if p.compare(&c.rank, &p.best[p.pick.N-1].rank) >= 0 {
+		if p.compare(&c.place, &p.best[p.pick.N-1].place) >= 0 {
 			return
 		}
 		p.best = p.best[:p.pick.N-1]
 	}
-	i, _ := slices.BinarySearchFunc(p.best, c, func(a, b ranked) int { return p.compare(&a.rank, &b.rank) })
+	i, _ := slices.BinarySearchFunc(p.best, c, func(a, b ranked) int { return p.compare(&a.place, &b.place) })
 	p.best = slices.Insert(p.best, i, c)
 	if len(p.best) == p.pick.N {
-		last := p.best[p.pick.N-1].rank
+		last := p.best[p.pick.N-1].place
 		p.last.Store(&last)
 	}
 }
 
-// beats says whether a line of this rank would be taken now.
-func (p *picker) beats(r *rank) bool {
+// beats says whether a line of this place would be taken now.
+func (p *picker) beats(r *place) bool {
 	last := p.last.Load()
 	return last == nil || p.compare(r, last) < 0
 }
 
-// compare orders ranks, the best first. It tells any two lines apart.
-func (p *picker) compare(a, b *rank) int {
-	switch p.pick.By {
-	case PickSlowest:
-		if c := cmp.Compare(b.duration, a.duration); c != 0 {
-			return c
-		}
-	case PickToolCall:
-		if a.failing != b.failing {
-			if a.failing {
-				return -1
-			}
-			return 1
-		}
-	}
-	if c := b.time.Compare(a.time); c != 0 {
+// compare orders places, the best first. It tells any two lines apart.
+func (p *picker) compare(a, b *place) int {
+	if c := p.pick.By.compare(&a.rank, &b.rank); c != 0 {
 		return c
 	}
 	return cmp.Or(

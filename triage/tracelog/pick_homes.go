@@ -3,11 +3,9 @@
 package tracelog
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -50,13 +48,7 @@ func PickFrom(ctx context.Context, homes []Home, p Pick) (*Picked, error) {
 	if failed == len(homes) {
 		return nil, fmt.Errorf("pick a request: %w", errors.Join(errs...))
 	}
-	slices.SortStableFunc(all.Candidates, func(a, b Candidate) int { return p.By.compare(&a, &b) })
-	seen := map[string]bool{}
-	all.Candidates = slices.DeleteFunc(all.Candidates, func(c Candidate) bool {
-		again := seen[c.ID]
-		seen[c.ID] = true
-		return again
-	})
+	all.Candidates = p.By.Best(all.Candidates)
 	all.Candidates = all.Candidates[:min(len(all.Candidates), p.N)]
 	return all, nil
 }
@@ -64,24 +56,4 @@ func PickFrom(ctx context.Context, homes []Home, p Pick) (*Picked, error) {
 func (c *Coverage) add(p Part) {
 	c.Parts = append(c.Parts, p)
 	c.Complete = c.Complete && p.Complete
-}
-
-// compare orders candidates of several homes, the best first.
-func (by PickBy) compare(a, b *Candidate) int {
-	latest := cmp.Or(b.Time.Compare(a.Time), cmp.Compare(a.ID, b.ID))
-	switch by {
-	case PickSlowest:
-		return cmp.Or(cmp.Compare(b.Duration, a.Duration), latest)
-	case PickToolCall:
-		return cmp.Or(cmp.Compare(failingFirst(a), failingFirst(b)), latest)
-	default:
-		return latest
-	}
-}
-
-func failingFirst(c *Candidate) int {
-	if c.Status >= 500 || c.Error != "" {
-		return 0
-	}
-	return 1
 }

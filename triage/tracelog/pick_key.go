@@ -90,7 +90,7 @@ func skipSpace(b []byte) []byte {
 // The most of a value that rawText looks at, in bytes.
 const mostRaw = 64
 
-// rawText is the scalar that a value begins with, as text() gives it of the
+// rawText is the scalar that a value begins with, as text gives it of the
 // parsed one: empty for what is neither string nor number. It returns false
 // when only parsing can tell.
 func rawText(value []byte) (text []byte, ok bool) {
@@ -127,7 +127,7 @@ func rawText(value []byte) (text []byte, ok bool) {
 	}
 }
 
-// rawSaysNothing says whether a value surely is one of which says is false.
+// rawSaysNothing says whether a value surely is one of which Says is false.
 func rawSaysNothing(value []byte) bool {
 	if len(value) < 2 {
 		return false

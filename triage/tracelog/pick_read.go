@@ -10,6 +10,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"triagebot/triage/tracelog/bytescan"
 )
 
 const (
@@ -28,6 +30,7 @@ type piece struct {
 	off, end int64
 	slowest  time.Duration
 	latest   time.Time
+	counted  bool
 }
 
 // pieces hands out the pieces of a file's ranges: of the whole file the last
@@ -64,7 +67,7 @@ func (p *pieces) next() (piece, bool) {
 			start = off + left - n
 		}
 		p.taken += n
-		return piece{off: start, end: start + n, slowest: r.Slowest, latest: r.Latest}, true
+		return piece{off: start, end: start + n, slowest: r.Slowest, latest: r.Latest, counted: r.Counted}, true
 	}
 	return piece{}, false
 }
@@ -79,29 +82,10 @@ type pickReader struct {
 
 // judge picks from a block of whole lines.
 func (r *pickReader) judge(text []byte, base int64) {
-	r.tally.TooLong += countTooLong(text, r.scan.source.Cap())
+	r.tally.TooLong += bytescan.CountLonger(text, r.scan.source.Cap())
 	r.block.pickScan, r.block.torn = r.scan, 0
 	r.block.judgeAll(text, base)
 	r.tally.Torn += r.block.torn
-}
-
-// countTooLong counts the lines longer than the limit. It looks at one place in
-// as many bytes as that.
-func countTooLong(text []byte, limit int) int {
-	n := 0
-	for len(text) > limit {
-		if i := bytes.LastIndexByte(text[:limit+1], '\n'); i >= 0 {
-			text = text[i+1:]
-			continue
-		}
-		n++
-		i := bytes.IndexByte(text, '\n')
-		if i < 0 {
-			break
-		}
-		text = text[i+1:]
-	}
-	return n
 }
 
 // pieces reads pieces until there are no more.
@@ -118,8 +102,12 @@ func (r *pickReader) pieces(ctx context.Context, in *pickInput, all *pieces) err
 			r.tally.Bytes += p.end - p.off
 			continue
 		}
+		tooLong := r.tally.TooLong
 		if err := r.piece(in, p); err != nil {
 			return err
+		}
+		if p.counted {
+			r.tally.TooLong = tooLong
 		}
 		if err := r.scan.pace.rest(ctx); err != nil {
 			return err
@@ -130,7 +118,7 @@ func (r *pickReader) pieces(ctx context.Context, in *pickInput, all *pieces) err
 // worthReading says whether a piece may have something better than what has
 // been picked, by what the index knows of it.
 func (r *pickReader) worthReading(p piece) bool {
-	best := rank{duration: anyDuration, failing: true, time: r.scan.pick.At}
+	best := place{rank: rank{duration: anyDuration, failing: true, time: r.scan.pick.At}}
 	if p.slowest > 0 {
 		best.duration = p.slowest
 	}

@@ -55,7 +55,7 @@ const escapeLiteral = `\u00`
 
 func newPickScan(p *picker, in *pickInput) *pickScan {
 	roles := &in.Source.Roles
-	s := &pickScan{picker: p, source: in.Source, file: in.File, unit: unitOf(roles.Unit)}
+	s := &pickScan{picker: p, source: in.Source, file: in.File, unit: roles.DurationUnit()}
 
 	var ok bool
 	s.failing, s.knowsFailing = newDecisive(decisiveNames{status: roles.Status, failure: roles.Error})
@@ -166,8 +166,8 @@ type pickBlock struct {
 
 // pickLine is a line to parse, and the best that it may turn out to be.
 type pickLine struct {
-	raw  []byte
-	rank rank
+	raw   []byte
+	place place
 }
 
 // judgeAll picks from a block of whole lines.
@@ -341,12 +341,12 @@ func (b *pickBlock) consider(start int, raw []byte, duration time.Duration) {
 	if len(raw) > b.source.Cap() {
 		return
 	}
-	r := rank{
-		duration: duration, failing: true, time: b.pick.At,
+	at := place{
+		rank:   rank{duration: duration, failing: true, time: b.pick.At},
 		source: b.source.Name, file: b.file, offset: b.base + int64(start),
 	}
-	if b.beats(&r) && b.atBest(raw, &r) && b.beats(&r) {
-		b.lines = append(b.lines, pickLine{raw, r})
+	if b.beats(&at) && b.atBest(raw, &at.rank) && b.beats(&at) {
+		b.lines = append(b.lines, pickLine{raw, at})
 	}
 }
 
@@ -441,9 +441,9 @@ func (k *decisiveKeys) mayHold(raw []byte) bool {
 // parseLines parses the lines kept, the most promising first, until none can
 // beat what has been picked.
 func (b *pickBlock) parseLines() {
-	slices.SortFunc(b.lines, func(x, y pickLine) int { return b.compare(&x.rank, &y.rank) })
+	slices.SortFunc(b.lines, func(x, y pickLine) int { return b.compare(&x.place, &y.place) })
 	for _, line := range b.lines {
-		if !b.beats(&line.rank) {
+		if !b.beats(&line.place) {
 			break
 		}
 		b.parse(line)
@@ -461,7 +461,6 @@ func (b *pickBlock) parse(line pickLine) {
 		b.torn++
 	}
 	if ok {
-		c.rank.file, c.rank.offset = b.file, line.rank.offset
-		b.offer(c)
+		b.offer(ranked{c, place{c.rank(), b.source.Name, b.file, line.place.offset}})
 	}
 }

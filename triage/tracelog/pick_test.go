@@ -65,7 +65,7 @@ func naivePick(p Pick, logs ...pickLog) (candidates []Candidate, tooLong int) {
 			if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 				continue
 			}
-			value := func(name string) any { v, _ := field(fields, name); return v }
+			value := func(name string) any { v, _ := Field(fields, name); return v }
 			var id string
 			for _, key := range l.source.Keys {
 				if v := text(value(key)); id == "" && len(v) <= 1024 {
@@ -90,21 +90,19 @@ func naivePick(p Pick, logs ...pickLog) (candidates []Candidate, tooLong int) {
 			if timed {
 				e.Duration = time.Duration(latency)
 			}
-			if status, err := strconv.ParseFloat(text(value(roles.Status)), 64); err == nil && status >= 0 && status < 1<<31 {
+			if status, err := strconv.ParseFloat(text(value(roles.Status)), 64); err == nil && status >= 100 && status < 1000 {
 				e.Status = int(status)
 			}
 			says := func(v any) bool {
 				data, _ := json.Marshal(v)
-				number, err := strconv.ParseFloat(string(data), 64)
-				return !slices.Contains([]string{`""`, `null`, `false`, `"false"`, `{}`, `[]`}, string(data)) && !(err == nil && number == 0)
+				said := strings.Trim(string(data), `"`)
+				number, err := strconv.ParseFloat(said, 64)
+				return !slices.Contains([]string{``, `null`, `false`, `{}`, `[]`}, said) && !(err == nil && number == 0)
 			}
 			if failure := value(roles.Error); says(failure) {
-				e.Error, e.failing = text(failure), true
-				if data, _ := json.Marshal(failure); e.Error == "" {
-					e.Error = string(data)
-				}
+				e.Error, e.failing = errorText(failure), true // see TestAllReadersOfAValueAgree
 			}
-			e.Error, e.Route = clip(e.Error), clip(e.Route)
+			e.Error, e.Route = kept(e.Error), kept(e.Route)
 			e.failing = e.failing || e.Status >= 500
 			if p.By == PickSlowest && timed || p.By == PickFailing && e.failing || p.By == PickToolCall && says(value(roles.ToolCall)) {
 				entries = append(entries, e)

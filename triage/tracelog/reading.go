@@ -4,21 +4,16 @@ package tracelog
 
 import (
 	"cmp"
-	"encoding/json"
-	"math"
 	"strconv"
 	"strings"
 	"time"
 )
 
-func (r *Record) role(name string) string {
-	v, _ := field(r.Fields, name)
-	return text(v)
-}
+func (r *Record) role(name string) string { return TextOf(r.Fields, name) }
 
 func (r *Record) worker() string { return r.role(r.Roles.Worker) }
 func (r *Record) event() string  { return r.role(r.Roles.Event) }
-func (r *Record) route() string  { return r.role(r.Roles.Route) }
+func (r *Record) route() string  { return r.Roles.RouteOf(r.Fields) }
 func (r *Record) repeats() string {
 	return r.role(r.Roles.Retry)
 }
@@ -29,23 +24,8 @@ func (r *Record) receives() bool { return strings.EqualFold(r.role(r.Roles.Way),
 
 // took is the duration that the record reports, 0 where it reports none.
 func (r *Record) took() time.Duration {
-	f, err := strconv.ParseFloat(r.role(r.Roles.Duration), 64)
-	if err != nil {
-		return 0
-	}
-	switch r.Roles.Unit {
-	case "ns":
-	case "us":
-		f *= float64(time.Microsecond)
-	case "s":
-		f *= float64(time.Second)
-	default:
-		f *= float64(time.Millisecond)
-	}
-	if !(f > 0 && f < math.MaxInt64/4) { // a quarter, so that sums do not overflow
-		return 0
-	}
-	return time.Duration(f)
+	took, _ := r.Roles.DurationOf(r.Fields)
+	return took
 }
 
 // span is from when what the record reports began to when it was written.
@@ -57,44 +37,10 @@ func (r *Record) span() span {
 }
 
 // status is the HTTP status that the record reports, 0 where it reports none.
-func (r *Record) status() int {
-	n, err := strconv.Atoi(r.role(r.Roles.Status))
-	if err != nil || n < 100 || n > 999 {
-		return 0
-	}
-	return n
-}
+func (r *Record) status() int { return r.Roles.StatusOf(r.Fields) }
 
-// failure is why it failed, "" where the record does not say that it did. An
-// error that is an object says so in its message, or else as a whole.
-func (r *Record) failure() string {
-	switch v, _ := field(r.Fields, r.Roles.Error); v := v.(type) {
-	case nil:
-		return ""
-	case bool:
-		if v {
-			return "error"
-		}
-		return ""
-	case map[string]any:
-		if len(v) == 0 {
-			return ""
-		}
-		if message := text(v["message"]); message != "" {
-			return strings.TrimPrefix(text(v["type"])+": "+message, ": ")
-		}
-		data, err := json.Marshal(v)
-		if err != nil {
-			return "error"
-		}
-		return string(data)
-	default:
-		if s := text(v); s != "0" && s != "false" {
-			return s
-		}
-		return ""
-	}
-}
+// failure is why it failed, "" where the record does not say that it did.
+func (r *Record) failure() string { return r.Roles.ErrorOf(r.Fields) }
 
 // seq is the number of the chunk that the record is.
 func (r *Record) seq() (int64, bool) {
@@ -104,21 +50,13 @@ func (r *Record) seq() (int64, bool) {
 
 // content is the text of the chunk that the record is; false where it has none.
 func (r *Record) content() (string, bool) {
-	v, has := field(r.Fields, r.Roles.Text)
+	v, has := Field(r.Fields, r.Roles.Text)
 	content, is := v.(string)
 	return content, has && is
 }
 
 // callsTool says whether the record reports a tool call.
-func (r *Record) callsTool() bool {
-	switch v, _ := field(r.Fields, r.Roles.ToolCall); v := v.(type) {
-	case bool:
-		return v
-	default:
-		s := text(v)
-		return s != "" && s != "0" && s != "false"
-	}
-}
+func (r *Record) callsTool() bool { return r.Roles.CallsTool(r.Fields) }
 
 // moment is what an event says of the thing that it is about.
 type moment string

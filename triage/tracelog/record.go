@@ -32,10 +32,10 @@ func zeroLast(t time.Time) int {
 	return 0
 }
 
-// parseObject reads a line as one JSON object. As JSON.parse does, it takes
+// ParseObject reads a line as one JSON object. As JSON.parse does, it takes
 // the last of a key that stands twice. NUL bytes around the object, as a crash
 // leaves them in a preallocated file, are no part of it.
-func parseObject(line []byte) (map[string]any, error) {
+func ParseObject(line []byte) (map[string]any, error) {
 	dec := json.NewDecoder(bytes.NewReader(bytes.Trim(line, "\x00 \t\r\n")))
 	dec.UseNumber()
 	var fields map[string]any
@@ -54,7 +54,7 @@ func parseObject(line []byte) (map[string]any, error) {
 
 // fieldTime reads a field as an instant.
 func fieldTime(fields map[string]any, name string) (time.Time, bool) {
-	v, ok := field(fields, name)
+	v, ok := Field(fields, name)
 	if !ok {
 		return time.Time{}, false
 	}

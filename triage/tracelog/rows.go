@@ -75,10 +75,19 @@ func (r *Traced) row(began time.Time, linkOf map[string]int) row {
 	if out.timed {
 		out.at = r.Time.Sub(began)
 	}
-	out.failed = out.failure != "" || r.status() >= 500
+	out.failed = r.failed()
 	if took := r.took(); took > 0 {
 		out.took = durationColumn(took)
 	}
+	out.what = r.said()
+	return out
+}
+
+// failed says whether the record reports that something went wrong.
+func (r *Record) failed() bool { return r.failure() != "" || r.status() >= leastFailing }
+
+// said is what the record reports, in a line.
+func (r *Record) said() string {
 	var words []string
 	if status := r.status(); status > 0 {
 		words = append(words, strconv.Itoa(status))
@@ -88,13 +97,13 @@ func (r *Traced) row(began time.Time, linkOf map[string]int) row {
 		words = append(words, "#"+strconv.FormatInt(n, 10))
 	}
 	words = append(words, r.worker(), r.role(r.Roles.Detail))
+	var line string
 	for _, word := range words {
 		if word != "" {
-			out.what += " " + shown(word)
+			line += " " + shown(word)
 		}
 	}
-	out.what = strings.TrimPrefix(out.what, " ")
-	return out
+	return strings.TrimPrefix(line, " ")
 }
 
 // offsetColumn is a time since the request began, in at most ten columns.

@@ -37,7 +37,7 @@ type scanner struct {
 func newScanner(id string, searched func(int64)) *scanner {
 	return &scanner{
 		needle: newNeedle(id), searched: searched,
-		read: func(source *Source, line []byte) (Record, bool, bool) { return source.read(line, id) },
+		read: func(source *Source, line []byte) (Record, bool, bool) { return source.Read(line, id) },
 	}
 }
 

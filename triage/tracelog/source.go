@@ -14,6 +14,12 @@ type Source struct {
 	// that this one is part of. An id is found under them as well.
 	Links []string
 	Roles Roles
+	// Format is how the lines are written; "" means FormatNDJSON. Those of
+	// FormatPlain have no fields, and so no keys, links or roles.
+	Format Format
+	// TimeLayout is how a plain line's time is written, as package time has it;
+	// "" means one of the usual ways.
+	TimeLayout string
 	// MaxLine is the longest line that is read, in bytes; 0 means DefaultMaxLine.
 	MaxLine int
 }
@@ -21,17 +27,17 @@ type Source struct {
 // DefaultMaxLine is the longest line that is read, in bytes.
 const DefaultMaxLine = 16 << 20
 
-// read makes a record of a line. It returns false when the line is not of the
+// Read makes a record of a line. It returns false when the line is not of the
 // id. A line that is no JSON object is of no id that could be told; torn says
 // that it was so.
-func (s *Source) read(line []byte, id string) (r Record, torn, ok bool) {
-	fields, err := parseObject(line)
+func (s *Source) Read(line []byte, id string) (r Record, torn, ok bool) {
+	fields, err := ParseObject(line)
 	if err != nil {
 		return Record{}, true, false
 	}
 	var links []string
 	for _, name := range s.idFields() {
-		v, _ := field(fields, name)
+		v, _ := Field(fields, name)
 		switch value := text(v); {
 		case value == "":
 		case value == id:
@@ -51,7 +57,7 @@ func (s *Source) read(line []byte, id string) (r Record, torn, ok bool) {
 // own is the id of the request that a line is about.
 func (s *Source) own(fields map[string]any) string {
 	for _, name := range s.Keys {
-		v, _ := field(fields, name)
+		v, _ := Field(fields, name)
 		if id := text(v); id != "" {
 			return id
 		}

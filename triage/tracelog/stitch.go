@@ -157,7 +157,7 @@ func followable(id string) bool {
 // fieldOf is the field under which the record names the id, "" where that
 // cannot be told.
 func (r *Record) fieldOf(id string) string {
-	if v, _ := field(r.Fields, r.Roles.Retry); text(v) == id {
+	if v, _ := Field(r.Fields, r.Roles.Retry); text(v) == id {
 		return r.Roles.Retry
 	}
 	first := ""

@@ -194,7 +194,7 @@ func TestAPartialTraceStaysWhatItWas(t *testing.T) {
 	var partial *Trace
 	h := newFake(t, "proto")
 	h.ask = func(_ context.Context, q Query) {
-		r, _, _ := testSource("proto").read([]byte(`{"req_id":"a"}`), "a")
+		r, _, _ := testSource("proto").Read([]byte(`{"req_id":"a"}`), "a")
 		found := &Found{Records: []Record{r}, Coverage: Coverage{Parts: []Part{h.part}}}
 		q.Partial(found)
 		found.Records[0].Source, found.Coverage.Parts[0].Note = "changed", "changed"

@@ -10,7 +10,6 @@ package tracelog
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
 )
@@ -174,37 +173,3 @@ const (
 	HowQuery   How = "query"   // a backend was asked
 	HowSkipped How = "skipped" // see Note
 )
-
-// field is the value of a named field: of the record itself, or else along the
-// name's dots.
-func field(fields map[string]any, name string) (any, bool) {
-	if name == "" {
-		return nil, false
-	}
-	if v, ok := fields[name]; ok {
-		return v, true
-	}
-	for i := range len(name) {
-		if name[i] != '.' {
-			continue
-		}
-		if inner, ok := fields[name[:i]].(map[string]any); ok {
-			if v, ok := field(inner, name[i+1:]); ok {
-				return v, true
-			}
-		}
-	}
-	return nil, false
-}
-
-// text is a scalar value as text; "" for anything else.
-func text(v any) string {
-	switch v := v.(type) {
-	case string:
-		return v
-	case json.Number:
-		return v.String()
-	default:
-		return ""
-	}
-}

@@ -184,12 +184,7 @@ func (s *timeSearch) timeOfLine(line []byte) (time.Time, bool) {
 	if len(line) > min(s.source.Cap(), mostParsed) {
 		return time.Time{}, false
 	}
-	fields, err := parseObject(line)
-	if err != nil {
-		return time.Time{}, false
-	}
-	t, ok := fieldTime(fields, s.source.Roles.Time)
-	return t, ok && !t.IsZero()
+	return s.source.timeOf(line)
 }
 
 // inOrder says whether what was seen is in the order of time, but for late

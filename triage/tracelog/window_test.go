@@ -44,7 +44,7 @@ func timedLog(r *rand.Rand, size int, step, late time.Duration) (text string, en
 func timesOf(text string) (offsets []int64, times []time.Time) {
 	offset := int64(0)
 	for line := range strings.Lines(text) {
-		if fields, err := parseObject([]byte(line)); err == nil {
+		if fields, err := ParseObject([]byte(line)); err == nil {
 			if t, ok := fieldTime(fields, "ts"); ok {
 				offsets, times = append(offsets, offset), append(times, t)
 			}

@@ -15,6 +15,8 @@ import (
 	"github.com/prometheus/alertmanager/alert"
 	"github.com/prometheus/alertmanager/template"
 	"github.com/prometheus/common/model"
+
+	"triagebot/triage/safetext"
 )
 
 // Alertmanager's retry: 500 ms, growing by half, ±50 %, at most a minute, for
@@ -205,7 +207,7 @@ func (g *group) deliver(ctx context.Context, m *Message) error {
 func (s *Sender) post(ctx context.Context, body []byte) (retry bool, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.opts.URL, bytes.NewReader(body))
 	if err != nil {
-		return false, fmt.Errorf("make request: %w", withoutURL(err))
+		return false, fmt.Errorf("make request: %w", safetext.WithoutURL(err))
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "Alertmanager/demo")
@@ -214,7 +216,7 @@ func (s *Sender) post(ctx context.Context, body []byte) (retry bool, err error) 
 	}
 	resp, err := s.client.Do(req)
 	if err != nil {
-		return true, fmt.Errorf("post notification: %w", withoutURL(err))
+		return true, fmt.Errorf("post notification: %w", safetext.WithoutURL(err))
 	}
 	defer func() { _ = resp.Body.Close() }() // nothing is written
 	answer, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))

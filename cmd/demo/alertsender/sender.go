@@ -8,7 +8,6 @@ package alertsender
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,6 +22,8 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/notifier"
 	"github.com/sirupsen/logrus"
+
+	"triagebot/triage/safetext"
 )
 
 // Alertmanager's defaults.
@@ -69,7 +70,7 @@ type Sender struct {
 // New checks the options and makes a Sender.
 func New(opts Options) (*Sender, error) {
 	if _, err := url.ParseRequestURI(opts.URL); err != nil {
-		return nil, fmt.Errorf("alert sender: webhook URL: %w", withoutURL(err))
+		return nil, fmt.Errorf("alert sender: webhook URL: %w", safetext.WithoutURL(err))
 	}
 	opts.Receiver = cmp.Or(opts.Receiver, "triagebot")
 	opts.GroupWait = cmp.Or(opts.GroupWait, DefaultGroupWait)
@@ -233,13 +234,4 @@ func (g *group) forget(notified []*alert.Alert) (ended bool) {
 	}
 	delete(s.groups, g.labels.Fingerprint())
 	return true
-}
-
-// withoutURL takes the URL, which may hold a secret, out of an error.
-func withoutURL(err error) error {
-	var urlErr *url.Error
-	if errors.As(err, &urlErr) {
-		return urlErr.Err
-	}
-	return err
 }

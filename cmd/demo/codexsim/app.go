@@ -13,6 +13,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,7 +24,7 @@ import (
 // Defaults of Options.
 const (
 	DefaultRate     = 40      // requests a second
-	DefaultLogBytes = 4 << 20 // of one log file
+	DefaultLogBytes = 8 << 20 // of one log file
 )
 
 // Options are how an App is made. The zero value is good apart from LogDir.
@@ -46,9 +47,12 @@ type App struct {
 	faults   *faults
 	pool     *pool
 	buffers  *toolBuffers
+	queue    *queue
 	logs     *logs
 	served   atomic.Uint64 // requests to the chat route, the index into the latency pattern
 	serial   atomic.Uint64 // for request ids
+
+	switching sync.Mutex // one fault after the other, so that metrics end up as the last one left them
 }
 
 // New opens the logs and listens. The caller must call Run, which closes both.
@@ -87,6 +91,7 @@ func assemble(opts Options, listener net.Listener, logs *logs) *App {
 		faults:   faults,
 		pool:     newPool(metrics, faults, logs),
 		buffers:  &toolBuffers{metrics: metrics},
+		queue:    &queue{depth: metrics.queued},
 		logs:     logs,
 	}
 }
@@ -131,21 +136,24 @@ func (a *App) live(ctx context.Context) {
 	_ = group.Wait() // none of them fails
 }
 
-// Fault switches the named fault on or off. An unknown name is an error that
-// lists the known ones.
+// Fault switches the named fault on or off; any may be on at once. An unknown
+// name is an error that lists the known ones.
 func (a *App) Fault(name string, on bool) error {
 	fault, err := ParseFault(name)
 	if err != nil {
 		return err
 	}
-	if !a.faults.set(fault, on) {
+	a.switching.Lock()
+	defer a.switching.Unlock()
+	if a.faults.is(fault) == on {
 		return nil
 	}
-	if fault == Maintenance {
-		a.metrics.maintenance.Set(boolToFloat(on))
+	a.announce(fault, on) // first: what was changed stands before what came of it
+	a.faults.set(fault, on)
+	if fault == LogsOff {
+		a.logs.withheld.Store(on)
 	}
 	a.opts.Log.WithFields(logrus.Fields{"fault": name, "on": on}).Info("simulated app: fault switched")
-	a.logs.engine.write(engineLine{Level: "info", Event: "fault_switched", Detail: fmt.Sprintf("%s=%t", name, on)})
 	return nil
 }
 

@@ -15,6 +15,8 @@ type exchange struct {
 	number  uint64 // of all chat completions
 	worker  string
 	failure string // reason, "" when it went well
+	cause   string // what the backend said
+	queued  time.Duration
 	tool    bool
 }
 
@@ -26,6 +28,9 @@ const (
 	// the turn finds the pool settled.
 	resendAfter = backoffFirst + 50*time.Millisecond
 )
+
+// failureClientGone is no answer: there is nobody to take one.
+const failureClientGone = "client_gone"
 
 // ending is how one sending of a turn ended.
 type ending int
@@ -41,6 +46,15 @@ const (
 func (a *App) complete(ctx context.Context, call *exchange) (status int, body any) {
 	if a.faults.is(Maintenance) {
 		return http.StatusServiceUnavailable, a.fail(call, reasonMaintenance, "the app server is in maintenance mode")
+	}
+	until, ok := a.queue.place(time.Now())
+	if !ok {
+		return http.StatusServiceUnavailable, a.fail(call, reasonOverload, "too many chat completions wait")
+	}
+	call.queued = until
+	if !a.queue.wait(ctx, until) {
+		call.failure = failureClientGone
+		return statusClientGone, nil
 	}
 	for range mostSends {
 		worker, exited, ok := a.pool.take()
@@ -58,20 +72,16 @@ func (a *App) complete(ctx context.Context, call *exchange) (status int, body an
 			a.message(call, protoLine{Direction: "recv", Method: "turn/completed", Chunks: chunks, Seq: chunksPerTurn + 1})
 			return http.StatusOK, map[string]any{"id": call.id, "object": "chat.completion", "model": "codex-sim", "chunks": chunks}
 		case backendFailed:
-			a.message(call, protoLine{Direction: "recv", Method: "error", Error: "backend: upstream connection reset"})
-			return http.StatusBadGateway, a.fail(call, reasonBackend, "the backend reset the connection")
+			a.message(call, protoLine{Direction: "recv", Method: "error", Error: call.cause})
+			return http.StatusBadGateway, a.fail(call, reasonBackend, call.cause)
 		default:
 			a.message(call, protoLine{Direction: "send", Method: "turn/interrupt"})
-			call.failure = "client_gone"
+			call.failure = failureClientGone
 			return statusClientGone, nil
 		}
 	}
 	return http.StatusBadGateway, a.fail(call, reasonBackend, "the worker exited, and so did the next")
 }
-
-// chunksPerTurn is in how many chunks a turn is streamed. A real one has
-// hundreds; a few are enough to see which of them is lost.
-const chunksPerTurn = 3
 
 // stream waits for the worker's chunks and returns how many came. The first
 // takes seven tenths of the whole time, as a model takes to begin. Each has its
@@ -79,7 +89,7 @@ const chunksPerTurn = 3
 func (a *App) stream(ctx context.Context, call *exchange, exited <-chan struct{}) (chunks int, end ending) {
 	began := time.Now()
 	whole := chatLatency(quantileAt(a.opts.Seed, call.number), a.faults.is(Slow))
-	if call.number%a.errorEvery() == 0 {
+	if call.cause = a.failureOf(call.number); call.cause != "" {
 		if end := pause(ctx, exited, whole); end != streamed {
 			return 0, end
 		}
@@ -87,9 +97,10 @@ func (a *App) stream(ctx context.Context, call *exchange, exited <-chan struct{}
 	}
 	call.tool = call.number%toolCallEvery == 0
 	harm := unharmed
-	if call.tool && a.faults.is(ToolBuffer) {
-		harm = harmOf(call.number)
+	if call.tool {
+		harm = a.currentSettings().harmTo(call.number)
 	}
+	text := turnText(call.number, call.tool, harm)
 	for seq := 1; seq <= chunksPerTurn; seq++ {
 		due := began.Add(whole * time.Duration(11+3*seq) / 20)
 		if end := pause(ctx, exited, time.Until(due)); end != streamed {
@@ -97,7 +108,7 @@ func (a *App) stream(ctx context.Context, call *exchange, exited <-chan struct{}
 		}
 		for range harm.times(seq) {
 			chunks++
-			a.message(call, protoLine{Direction: "recv", Method: "item/chunk", Seq: seq})
+			a.message(call, protoLine{Direction: "recv", Method: "item/chunk", Seq: seq, Text: text[seq-1]})
 		}
 		if call.tool && seq == 1 {
 			a.message(call, protoLine{Direction: "recv", Method: "tool_buffer/started"})
@@ -110,12 +121,16 @@ func (a *App) stream(ctx context.Context, call *exchange, exited <-chan struct{}
 	return chunks, streamed
 }
 
-// errorEvery is of how many completions one fails.
-func (a *App) errorEvery() uint64 {
-	if a.faults.is(Errors) {
-		return faultErrorEvery
+// failureOf says why the backend fails the n-th chat completion; "" when it
+// does not. A bad release and a bad backend fail different ones.
+func (a *App) failureOf(n uint64) string {
+	if n%usualErrorEvery == 0 || a.faults.is(Errors) && n%faultErrorEvery == 0 {
+		return "backend: upstream connection reset"
 	}
-	return usualErrorEvery
+	if n%faultErrorEvery == 1 {
+		return a.release().refused
+	}
+	return ""
 }
 
 // message logs a message of the call.

@@ -17,12 +17,35 @@ const (
 	Slow        Fault = "slow"        // chat completions take several times as long; a worker backs off
 	Errors      Fault = "errors"      // every fifth chat completion fails with 502
 	Restarts    Fault = "restarts"    // most workers crash in a loop, with backoff from 250 ms to 5 s
-	ToolBuffer  Fault = "toolbuffer"  // every second tool-call buffer loses or doubles a chunk and is aborted
+	ToolBuffer  Fault = "toolbuffer"  // the limit of tool calls is off: every second buffer is harmed and aborted
 	Maintenance Fault = "maintenance" // the maintenance flag was left on: every chat completion is refused
+	Deploy      Fault = "deploy"      // a bad release: every fifth chat completion fails; off is a rollback
+	Overload    Fault = "overload"    // three times the traffic: turns queue, and no worker backs off
+	LogsOff     Fault = "logs-off"    // no log is written; metrics go on
 )
 
 // Faults are all faults, in the order in which they are listed to people.
-func Faults() []Fault { return []Fault{Slow, Errors, Restarts, ToolBuffer, Maintenance} }
+func Faults() []Fault {
+	return []Fault{Slow, Errors, Restarts, ToolBuffer, Maintenance, Deploy, Overload, LogsOff}
+}
+
+// Alerts are the shipped alerts that the fault raises by itself. LogsOff raises
+// none: it takes away what explains the others.
+func (f Fault) Alerts() []string {
+	switch f {
+	case Slow, Overload:
+		return []string{"CodexLatencySLOBreach"}
+	case Errors, Deploy:
+		return []string{"CodexErrorRateHigh"}
+	case Restarts:
+		return []string{"CodexWorkerRestarts"}
+	case ToolBuffer:
+		return []string{"CodexToolBufferAnomaly"}
+	case Maintenance:
+		return []string{"CodexMaintenanceEnabled", "CodexErrorRateHigh"} // refused requests count
+	}
+	return nil
+}
 
 // ParseFault checks a fault's name.
 func ParseFault(name string) (Fault, error) {
@@ -47,17 +70,12 @@ func newFaults() *faults {
 	return &faults{on: map[Fault]bool{}, changed: make(chan struct{})}
 }
 
-// set says whether that changed anything.
-func (f *faults) set(fault Fault, on bool) bool {
+func (f *faults) set(fault Fault, on bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.on[fault] == on {
-		return false
-	}
 	f.on[fault] = on
 	close(f.changed)
 	f.changed = make(chan struct{})
-	return true
 }
 
 func (f *faults) is(fault Fault) bool {

@@ -28,6 +28,7 @@ func (a *App) Handler() http.Handler {
 	r := mux.NewRouter()
 	r.Handle("/metrics", promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{})).Methods(http.MethodGet)
 	r.HandleFunc("/readyz", a.readyz).Methods(http.MethodGet)
+	r.HandleFunc("/settings", a.settings).Methods(http.MethodGet)
 	r.HandleFunc(routeChat, a.chat).Methods(http.MethodPost)
 	r.HandleFunc(routeModels, a.models).Methods(http.MethodGet)
 	r.HandleFunc("/faults", loopbackOnly(a.listFaults)).Methods(http.MethodGet)
@@ -51,7 +52,7 @@ type Readiness struct {
 func (a *App) readyz(w http.ResponseWriter, _ *http.Request) {
 	s := a.pool.state()
 	answer := Readiness{
-		Status: "ok", Version: version, Workers: s.Total, WorkersUp: s.Up,
+		Status: "ok", Version: a.release().version, Workers: s.Total, WorkersUp: s.Up,
 		RestartStreak: s.Streak, BackoffMS: s.Backoff.Milliseconds(), Maintenance: a.faults.is(Maintenance),
 	}
 	status := http.StatusOK
@@ -89,7 +90,7 @@ func (a *App) chat(w http.ResponseWriter, r *http.Request) {
 	}
 	a.logs.access.write(accessLine{ // last, as in a server that logs when all is done
 		ReqID: id, Method: r.Method, Route: routeChat, Status: status, LatencyMS: milliseconds(took),
-		Worker: call.worker, Error: call.failure, ToolCall: call.tool, RetryOf: retryOf(r),
+		Worker: call.worker, QueueMS: milliseconds(call.queued), Error: call.failure, ToolCall: call.tool, RetryOf: retryOf(r),
 	})
 }
 

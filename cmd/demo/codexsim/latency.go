@@ -42,7 +42,7 @@ const modelsLatency = 7 * time.Millisecond
 // Of the chat requests, these fail or call a tool, counted by their number.
 const (
 	usualErrorEvery = 397 // a backend error now and then: 0.25 %
-	faultErrorEvery = 5   // with the errors fault: 20 %
+	faultErrorEvery = 5   // with a fault: 20 %
 	toolCallEvery   = 4
 	modelsEvery     = 5 // of all requests, one asks for the models
 )

@@ -1,15 +1,18 @@
-// The NDJSON logs, bounded: a file that has grown to its limit becomes NAME.1,
+// The logs, bounded: a file that has grown to its limit becomes NAME.1,
 // in place of the one before.
 
 package codexsim
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -29,6 +32,7 @@ type accessLine struct {
 	Status    int     `json:"status"`
 	LatencyMS float64 `json:"latency_ms"`
 	Worker    string  `json:"worker,omitempty"`
+	QueueMS   float64 `json:"queue_ms,omitempty"` // of latency_ms, waited for a worker
 	Error     string  `json:"error,omitempty"`
 	ToolCall  bool    `json:"tool_call,omitempty"`
 	RetryOf   string  `json:"retry_of,omitempty"` // the id of the request that this one repeats
@@ -43,6 +47,7 @@ type protoLine struct {
 	Worker    string `json:"worker"`
 	Seq       int    `json:"seq,omitempty"`    // of a chunk, from 1; of turn/completed one more than the last has
 	Chunks    int    `json:"chunks,omitempty"` // received, of turn/completed
+	Text      string `json:"text,omitempty"`   // of a chunk
 	Error     string `json:"error,omitempty"`
 }
 
@@ -68,11 +73,33 @@ type engineLine struct {
 	RestartStreak int    `json:"restart_streak"`
 }
 
+// changeLine is a line of changes.ndjson: something that somebody did to the app.
+type changeLine struct {
+	stamp
+	What   string `json:"what"` // deploy or flag
+	Detail string `json:"detail"`
+	Who    string `json:"who"`
+}
+
+// plainLine is a line of engine.log, which is what the engine prints.
+type plainLine struct {
+	stamp
+	level, worker, text string
+}
+
+func (l *plainLine) encode() ([]byte, error) {
+	return fmt.Appendf(nil, "%s %-7s [%s] %s\n", l.TS, strings.ToUpper(l.level), l.worker, l.text), nil
+}
+
 type logs struct {
-	access logFile[accessLine, *accessLine]
-	proto  logFile[protoLine, *protoLine]
-	usage  logFile[usageLine, *usageLine]
-	engine logFile[engineLine, *engineLine]
+	access  logFile[accessLine, *accessLine]
+	proto   logFile[protoLine, *protoLine]
+	usage   logFile[usageLine, *usageLine]
+	engine  logFile[engineLine, *engineLine]
+	printed logFile[plainLine, *plainLine]
+	changes logFile[changeLine, *changeLine]
+
+	withheld atomic.Bool // no line is written
 }
 
 func openLogs(dir string, limit int64) (*logs, error) {
@@ -80,11 +107,19 @@ func openLogs(dir string, limit int64) (*logs, error) {
 		return nil, fmt.Errorf("simulated app: folder for logs: %w", err)
 	}
 	l := &logs{}
+	type opener interface {
+		open(path string, limit int64, withheld *atomic.Bool) error
+	}
+	open := func(name string, log opener) error {
+		return log.open(filepath.Join(dir, name), limit, &l.withheld)
+	}
 	err := errors.Join(
-		l.access.open(filepath.Join(dir, "access.ndjson"), limit),
-		l.proto.open(filepath.Join(dir, "proto.ndjson"), limit),
-		l.usage.open(filepath.Join(dir, "usage.ndjson"), limit),
-		l.engine.open(filepath.Join(dir, "engine.ndjson"), limit),
+		open("access.ndjson", &l.access),
+		open("proto.ndjson", &l.proto),
+		open("usage.ndjson", &l.usage),
+		open("engine.ndjson", &l.engine),
+		open("engine.log", &l.printed),
+		open("changes.ndjson", &l.changes),
 	)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("simulated app: %w", err), l.Close())
@@ -93,7 +128,7 @@ func openLogs(dir string, limit int64) (*logs, error) {
 }
 
 func (l *logs) Close() error {
-	return errors.Join(l.access.Close(), l.proto.Close(), l.usage.Close(), l.engine.Close())
+	return errors.Join(l.access.Close(), l.proto.Close(), l.usage.Close(), l.engine.Close(), l.printed.Close(), l.changes.Close())
 }
 
 // logLine is a pointer to a line that takes its time from the file, under the
@@ -105,16 +140,17 @@ type logLine[L any] interface {
 
 // logFile is one log.
 type logFile[L any, P logLine[L]] struct {
-	path  string
-	limit int64 // bytes
+	path     string
+	limit    int64 // bytes
+	withheld *atomic.Bool
 
 	mu   sync.Mutex
 	file *os.File
 	size int64
 }
 
-func (f *logFile[L, P]) open(path string, limit int64) error {
-	f.path, f.limit = path, limit
+func (f *logFile[L, P]) open(path string, limit int64, withheld *atomic.Bool) error {
+	f.path, f.limit, f.withheld = path, limit, withheld
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return fmt.Errorf("open log: %w", err)
@@ -132,12 +168,14 @@ func (f *logFile[L, P]) open(path string, limit int64) error {
 func (f *logFile[L, P]) write(line L) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.withheld.Load() {
+		return
+	}
 	P(&line).setTime(time.Now())
-	data, err := json.Marshal(line)
+	data, err := encode(P(&line))
 	if err != nil || f.file == nil {
 		return
 	}
-	data = append(data, '\n')
 	if f.size > 0 && f.size+int64(len(data)) > f.limit {
 		f.rotate()
 		if f.file == nil {
@@ -146,6 +184,19 @@ func (f *logFile[L, P]) write(line L) {
 	}
 	n, _ := f.file.Write(data)
 	f.size += int64(n)
+}
+
+// encode is the line as it is written, its end included: JSON, if it does not
+// know better. A < stays a <, for people read these logs too.
+func encode(line any) ([]byte, error) {
+	if plain, ok := line.(*plainLine); ok {
+		return plain.encode()
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(line)
+	return b.Bytes(), err
 }
 
 func (f *logFile[L, P]) rotate() {

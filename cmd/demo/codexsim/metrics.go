@@ -22,10 +22,8 @@ const (
 	reasonBackend     = "backend"
 	reasonMaintenance = "maintenance"
 	reasonNoWorker    = "no_worker"
+	reasonOverload    = "overload" // the queue is full
 )
-
-// version is what codex_build_info and the logs say.
-const version = "0.9.4-sim"
 
 type metrics struct {
 	registry *prometheus.Registry
@@ -39,6 +37,9 @@ type metrics struct {
 	started     prometheus.Counter
 	aborted     prometheus.Counter
 	anomaly     prometheus.Gauge
+	queued      prometheus.Gauge
+	build       *prometheus.GaugeVec
+	flags       *prometheus.GaugeVec
 }
 
 func newMetrics() *metrics {
@@ -55,7 +56,7 @@ func newMetrics() *metrics {
 		}, []string{"route", "method", "status_family"}),
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "codex_http_request_errors_total",
-			Help: "Requests answered with a 5xx status, by reason: backend, maintenance, no_worker.",
+			Help: "Requests answered with a 5xx status, by reason: backend, maintenance, no_worker, overload.",
 		}, []string{"route", "reason"}),
 		restarts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "codex_worker_restarts_total",
@@ -79,17 +80,23 @@ func newMetrics() *metrics {
 		}),
 		anomaly: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "codex_tool_buffer_anomaly",
-			Help: "How many of the last 20 tool-call buffers lost or doubled a chunk.",
+			Help: "How many of the last 20 tool-call buffers were aborted, their text lost, doubled or mixed up.",
 		}),
+		queued: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "codex_queue_depth",
+			Help: "Chat completions that wait at the moment to be given to a worker.",
+		}),
+		build: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "codex_build_info",
+			Help: "Always 1; its labels say what runs.",
+		}, []string{"version", "revision"}),
+		flags: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "codex_feature_flag",
+			Help: "1 while the flag is on, else 0.",
+		}, []string{"flag"}),
 	}
-	info := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name:        "codex_build_info",
-		Help:        "Always 1; its labels say what runs.",
-		ConstLabels: prometheus.Labels{"version": version, "revision": "simulated"},
-	})
-	info.Set(1)
 	m.registry.MustRegister(m.latency, m.requests, m.errors, m.restarts, m.backoff,
-		m.maintenance, m.started, m.aborted, m.anomaly, info)
+		m.maintenance, m.started, m.aborted, m.anomaly, m.queued, m.build, m.flags)
 
 	for _, family := range []string{"2xx", "5xx"} {
 		m.latency.WithLabelValues(routeChat, "POST", family)
@@ -97,9 +104,12 @@ func newMetrics() *metrics {
 	}
 	m.latency.WithLabelValues(routeModels, "GET", "2xx")
 	m.requests.WithLabelValues(routeModels, "GET", "2xx")
-	for _, reason := range []string{reasonBackend, reasonMaintenance, reasonNoWorker} {
+	for _, reason := range []string{reasonBackend, reasonMaintenance, reasonNoWorker, reasonOverload} {
 		m.errors.WithLabelValues(routeChat, reason)
 	}
+	m.build.With(usualRelease().labels()).Set(1)
+	m.flags.WithLabelValues(flagMaintenance).Set(0)
+	m.flags.WithLabelValues(flagToolBlockCap).Set(1)
 	for i := range workerCount {
 		m.restarts.WithLabelValues(workerName(i))
 		m.backoff.WithLabelValues(workerName(i))

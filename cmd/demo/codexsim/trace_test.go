@@ -75,9 +75,10 @@ func TestTheToolBufferFaultLosesAndDoublesChunks(t *testing.T) {
 			all = append(all, s.told(l["req_id"]))
 		}
 		for what, want := range map[string]string{
-			"truncated":  "turn/start item/chunk1 tool_buffer/started item/chunk3 tool_buffer/aborted turn/completed4",
-			"duplicated": "turn/start item/chunk1 tool_buffer/started item/chunk2 item/chunk2 item/chunk3 tool_buffer/aborted turn/completed4",
-			"unharmed":   "turn/start item/chunk1 tool_buffer/started item/chunk2 item/chunk3 tool_buffer/completed turn/completed4",
+			"without one": "turn/start item/chunk1 tool_buffer/started item/chunk3 tool_buffer/aborted turn/completed4",
+			"mixed up":    "turn/start item/chunk1 tool_buffer/started item/chunk2 item/chunk3 tool_buffer/aborted turn/completed4",
+			"duplicated":  "turn/start item/chunk1 tool_buffer/started item/chunk2 item/chunk2 item/chunk3 tool_buffer/aborted turn/completed4",
+			"unharmed":    "turn/start item/chunk1 tool_buffer/started item/chunk2 item/chunk3 tool_buffer/completed turn/completed4",
 		} {
 			if !slices.Contains(all, want) {
 				t.Errorf("no tool call is %s", what)

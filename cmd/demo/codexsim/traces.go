@@ -15,7 +15,7 @@ func TracesConfig(dir string) string {
       fields: {duration: latency_ms, status: status, error: error, route: route, tool_call: tool_call, worker: worker, retry_of: retry_of}
     - name: proto
       files: ["DIR/proto.ndjson*"]
-      fields: {event: method, direction: direction, seq: seq, error: error, worker: worker}
+      fields: {event: method, direction: direction, seq: seq, text: text, error: error, worker: worker}
     - name: usage
       files: ["DIR/usage.ndjson*"]
       fields: {duration: latency_ms}
@@ -23,5 +23,9 @@ func TracesConfig(dir string) string {
       files: ["DIR/engine.ndjson*"]
       keys: []
       fields: {event: event, detail: detail, worker: worker}
+    - name: changes
+      files: ["DIR/changes.ndjson*"]
+      keys: []
+      fields: {event: what, detail: detail}
 `, "DIR", dir)
 }

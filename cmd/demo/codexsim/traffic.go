@@ -16,6 +16,18 @@ import (
 // maxInFlight bounds the requests under way; what would go beyond is not sent.
 const maxInFlight = 128
 
+// overloadFactor is how many times the usual traffic the overload fault brings.
+const overloadFactor = 3
+
+// between is the time from one request to the next.
+func (a *App) between() time.Duration {
+	rate := a.opts.Rate
+	if a.faults.is(Overload) {
+		rate *= overloadFactor
+	}
+	return time.Duration(float64(time.Second) / rate)
+}
+
 // makeTraffic sends Rate requests a second until ctx is done, and returns when
 // all have been answered.
 func (a *App) makeTraffic(ctx context.Context) {
@@ -29,15 +41,21 @@ func (a *App) makeTraffic(ctx context.Context) {
 
 	var inFlight errgroup.Group
 	inFlight.SetLimit(maxInFlight)
-	ticker := time.NewTicker(time.Duration(float64(time.Second) / a.opts.Rate))
+	change := a.faults.change()
+	ticker := time.NewTicker(a.between())
 	defer ticker.Stop()
-	for n := uint64(1); ; n++ {
+	for n := uint64(1); ; {
 		select {
 		case <-ctx.Done():
 			_ = inFlight.Wait() // none of them fails
 			return
+		case <-change:
+			change = a.faults.change()
+			ticker.Reset(a.between())
 		case <-ticker.C:
-			inFlight.TryGo(func() error { a.sendOne(ctx, client, n); return nil })
+			number := n
+			inFlight.TryGo(func() error { a.sendOne(ctx, client, number); return nil })
+			n++
 		}
 	}
 }

@@ -17,7 +17,10 @@ const (
 	backoffMost   = 5 * time.Second
 	probation     = 500 * time.Millisecond // a restarted worker counts as up after this
 	streakForgets = 2 * time.Second        // and its streak ends after this
-	crashesAfter  = 50 * time.Millisecond  // how long a crash-looping worker lives
+	crashesAfter  = 20 * time.Millisecond  // a crash-looping worker is well for so long
+	diesIn        = 15 * time.Millisecond  // and takes two of these to die
+	beatsEvery    = 2 * time.Second        // a heartbeat in the engine's log
+	trimsEvery    = 5                      // of the heartbeats, one comes with a trimmed cache
 )
 
 func workerName(i int) string { return fmt.Sprintf("w%d", i) }
@@ -27,6 +30,7 @@ type worker struct {
 	name    string
 	index   int
 	up      bool
+	resting bool          // it backs off: up, but given work only where no other is
 	backoff time.Duration // it waits at present; 0 when it works
 	streak  int           // restarts in a row
 	exited  chan struct{} // closed and replaced when it exits
@@ -55,11 +59,13 @@ func newPool(metrics *metrics, faults *faults, logs *logs) *pool {
 func (p *pool) take() (name string, exited <-chan struct{}, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for range p.workers {
-		w := p.workers[p.turn%len(p.workers)]
-		p.turn++
-		if w.up {
-			return w.name, w.exited, true
+	for _, resting := range []bool{false, true} {
+		for range p.workers {
+			w := p.workers[p.turn%len(p.workers)]
+			p.turn++
+			if w.up && w.resting == resting {
+				return w.name, w.exited, true
+			}
 		}
 	}
 	return "", nil, false
@@ -77,7 +83,7 @@ func (p *pool) state() poolState {
 	defer p.mu.Unlock()
 	s := poolState{Total: len(p.workers)}
 	for _, w := range p.workers {
-		if w.up {
+		if w.up && !w.resting {
 			s.Up++
 		}
 		s.Streak = max(s.Streak, w.streak)
@@ -88,6 +94,9 @@ func (p *pool) state() poolState {
 
 // run lives w's life until ctx is done.
 func (p *pool) run(ctx context.Context, w *worker) {
+	beat := time.NewTicker(beatsEvery)
+	defer beat.Stop()
+	beats := 0
 	for ctx.Err() == nil {
 		change := p.faults.change()
 		switch {
@@ -97,6 +106,9 @@ func (p *pool) run(ctx context.Context, w *worker) {
 			p.backOff(ctx, w)
 		default:
 			select {
+			case <-beat.C:
+				beats++
+				p.beat(w, beats)
 			case <-change:
 			case <-ctx.Done():
 			}
@@ -106,9 +118,8 @@ func (p *pool) run(ctx context.Context, w *worker) {
 
 // crashLoop exits and restarts w until the fault is over and w has been stable.
 func (p *pool) crashLoop(ctx context.Context, w *worker) {
-	for p.faults.is(Restarts) && ctx.Err() == nil {
-		delay := p.exit(w)
-		if !wait(ctx, delay) {
+	for p.faults.is(Restarts) {
+		if !p.die(ctx, w) || !wait(ctx, p.exit(w)) {
 			return
 		}
 		p.log("info", w, "worker_started", "")
@@ -124,6 +135,24 @@ func (p *pool) crashLoop(ctx context.Context, w *worker) {
 	if wait(ctx, streakForgets) {
 		p.update(w, func() { w.streak = 0 })
 	}
+}
+
+// beat writes what a worker that is well says of itself.
+func (p *pool) beat(w *worker, beats int) {
+	p.log("info", w, "heartbeat", fmt.Sprintf("heartbeat ok: rss %dMiB of 2048MiB", 1180+(beats*37+w.index*53)%90))
+	if beats%trimsEvery == 0 {
+		p.log("info", w, "cache_trimmed", fmt.Sprintf("context cache trimmed: %d entries", 8+(beats+w.index)%7))
+	}
+}
+
+// die writes what leads to w's end; false when ctx is done first.
+func (p *pool) die(ctx context.Context, w *worker) bool {
+	p.log("warning", w, "heartbeat_missed", "engine: heartbeat missed")
+	if !wait(ctx, diesIn) {
+		return false
+	}
+	p.log("error", w, "memory_limit", "memory limit: rss 2.1GiB over 2GiB, killed (exit 137)")
+	return wait(ctx, diesIn)
 }
 
 // exit records that w crashed and returns how long its restart waits.
@@ -146,7 +175,7 @@ func (p *pool) backOff(ctx context.Context, w *worker) {
 	for attempt := 0; p.faults.is(Slow); attempt++ {
 		change := p.faults.change()
 		delay := backoffAfter(attempt)
-		p.update(w, func() { w.up, w.backoff = false, delay })
+		p.update(w, func() { w.resting, w.backoff = true, delay })
 		p.log("warning", w, "engine_slow", "engine call over its deadline; backing off")
 		timer := time.NewTimer(delay)
 		select {
@@ -158,7 +187,7 @@ func (p *pool) backOff(ctx context.Context, w *worker) {
 		}
 		timer.Stop()
 	}
-	p.update(w, func() { w.up, w.backoff = true, 0 })
+	p.update(w, func() { w.resting, w.backoff = false, 0 })
 	p.log("info", w, "worker_ready", "")
 }
 
@@ -189,6 +218,11 @@ func (p *pool) log(level string, w *worker, event, detail string) {
 	}
 	p.mu.Unlock()
 	p.logs.engine.write(line)
+	text := event
+	if detail != "" {
+		text += ": " + detail
+	}
+	p.logs.printed.write(plainLine{level: level, worker: w.name, text: text})
 }
 
 // wait returns false when ctx is done first.

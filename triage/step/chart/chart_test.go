@@ -36,10 +36,10 @@ func wave(mid, rise float64) []Point {
 
 func latency() Chart {
 	return Chart{
-		Title: "p95 latency on /v1/chat/completions", Unit: unit.Millis,
-		From: to.Add(-time.Hour), To: to, Step: 15 * time.Second,
+		Frame: Frame{Title: "p95 latency on /v1/chat/completions", From: to.Add(-time.Hour), To: to, Verdict: triage.VerdictAbnormal},
+		Unit:  unit.Millis, Step: 15 * time.Second,
 		Series:       []Series{{Name: "/v1/chat/completions POST 2xx", Points: wave(420, 2.4), Baseline: wave(400, 1)}},
-		BaselineName: "1d before", Threshold: new(800.0), Marker: to.Add(-9 * time.Minute), Verdict: triage.VerdictAbnormal,
+		BaselineName: "1d before", Threshold: new(800.0), Marker: to.Add(-9 * time.Minute),
 	}
 }
 
@@ -182,7 +182,7 @@ func TestTimeTicksAreRoundInUTC(t *testing.T) {
 		{7 * 24 * time.Hour, []string{"19 Nov", "21 Nov", "23 Nov"}},
 	} {
 		zone := time.FixedZone("", 5400) // where the caller's clock is must not matter
-		c := Chart{From: to.Add(-tt.span).In(zone), To: to.In(zone)}
+		c := Frame{From: to.Add(-tt.span).In(zone), To: to.In(zone)}
 		ticks, layout := c.timeTicks()
 		var got []string
 		for _, tick := range ticks {
@@ -192,7 +192,7 @@ func TestTimeTicksAreRoundInUTC(t *testing.T) {
 			t.Errorf("%s: %s", tt.span, diff)
 		}
 	}
-	c := Chart{From: to.AddDate(-40, 0, 0), To: to}
+	c := Frame{From: to.AddDate(-40, 0, 0), To: to}
 	if ticks, _ := c.timeTicks(); len(ticks) > maxTimeTicks {
 		t.Errorf("%d ticks in 40 years", len(ticks))
 	}

@@ -1,193 +1,201 @@
-// The drawing: layout in pixels, from title to legend.
+// The drawing of time series: layout in pixels, from title to legend.
 
 package chart
 
 import (
-	"fmt"
 	"math"
-	"strings"
 	"time"
-	"unicode"
 
 	charts "github.com/go-analyze/charts"
-
-	"triagebot/triage"
 )
 
-// Size of the picture in pixels. Each legend row beyond the first adds to its
-// height. Slack shows it about 360 pixels wide.
-const (
-	Width      = 800
-	baseHeight = 400
-	legendRow  = 26
-)
+// axis is one value axis.
+type axis struct {
+	measure         Measure
+	low, high, step float64
+}
 
-const (
-	margin     = 14
-	plotTop    = 74
-	plotRight  = Width - 24
-	axisHeight = 34 // for the time labels
-)
-
-// Sizes of type in points; at Slack's size 15 points are about 9 pixels.
-const (
-	titleSize = 19
-	textSize  = 14.5
-)
-
-var (
-	ink       = charts.ColorRGB(29, 28, 29)
-	faint     = charts.ColorRGB(97, 96, 97)
-	gridColor = charts.ColorRGB(225, 225, 228)
-	red       = charts.ColorRGB(208, 28, 43)
-	green     = charts.ColorRGB(24, 128, 84)
-	// palette can be told apart by colour-blind people (Okabe and Ito, then
-	// Tol), darkest first.
-	palette = [MaxSeries]charts.Color{
-		charts.ColorRGB(0, 114, 178), charts.ColorRGB(213, 94, 0), charts.ColorRGB(0, 158, 115), charts.ColorRGB(204, 121, 167),
-		charts.ColorRGB(86, 180, 233), charts.ColorRGB(230, 159, 0), charts.ColorRGB(68, 68, 68), charts.ColorRGB(136, 34, 85),
-		charts.ColorRGB(153, 153, 51), charts.ColorRGB(51, 34, 136),
-	}
-)
-
-// canvas is one picture being drawn.
-type canvas struct {
+// plot is a chart of time series being drawn.
+type plot struct {
+	*canvas
 	*Chart
-	p                     *charts.Painter
-	left, bottom          int // of the plot
-	low, high, step       float64
-	regular, bold         charts.FontStyle
-	legend                []legendEntry
-	legendColumns, height int
+	left, right, floor int // of the plot, in pixels
+	leftAxis           axis
+	rightAxis          *axis // nil without one
+	legend             []legendEntry
+	legendColumns      int
 }
 
 // PNG draws the chart.
 func (c Chart) PNG() ([]byte, error) {
-	if !c.From.Before(c.To) {
-		return nil, fmt.Errorf("chart %q: its time axis ends at %s, before it begins", c.Title, c.To.UTC().Format(time.RFC3339))
+	if err := c.check(); err != nil {
+		return nil, err
 	}
-	d := &canvas{Chart: &c}
-	d.regular = charts.FontStyle{FontSize: textSize, FontColor: faint, Font: charts.GetFont(charts.FontFamilyNotoSans)}
-	d.bold = charts.FontStyle{FontSize: titleSize, FontColor: ink, Font: charts.GetFont(charts.FontFamilyNotoSansBold)}
-	d.legend = d.legendEntries()
+	d := &plot{Chart: &c, right: plotRight}
+	d.legend = d.legendEntries(c.Theme.colors())
 	d.legendColumns = min(2, len(d.legend))
 	rows := 0
 	if d.legendColumns > 0 {
 		rows = (len(d.legend) + d.legendColumns - 1) / d.legendColumns
 	}
-	d.height = baseHeight + max(0, rows-1)*legendRow
-	d.bottom = d.height - margin/2 - axisHeight - rows*legendRow
-	d.p = charts.NewPainter(charts.PainterOptions{OutputFormat: charts.ChartOutputPNG, Width: Width, Height: d.height, Font: d.regular.Font})
-	d.p.FilledRect(0, 0, Width, d.height, charts.ColorWhite, charts.ColorWhite, 0)
-	d.low, d.high, d.step = c.valueRange()
-
-	d.header()
-	d.valueAxis()
-	d.timeAxis()
-	d.threshold()
+	d.canvas = newCanvas(c.Frame, baseHeight+max(0, rows-1)*legendRow)
+	d.floor = d.bottom - margin/2 - axisHeight - rows*legendRow
+	d.leftAxis = axis{measure: c.measure(false)}
+	d.leftAxis.low, d.leftAxis.high, d.leftAxis.step = c.axisRange(false)
+	for _, s := range c.shown() {
+		if s.Right && d.rightAxis == nil {
+			d.rightAxis = &axis{measure: c.measure(true)}
+			d.rightAxis.low, d.rightAxis.high, d.rightAxis.step = c.axisRange(true)
+		}
+	}
+	d.header(d.canvas.dates())
+	d.valueAxes()
+	d.areas()
+	d.grid()
+	d.timeAxis(d.left, d.right, d.floor)
+	d.thresholdLines()
 	empty := true
 	shown := c.shown()
 	for i := len(shown) - 1; i >= 0; i-- { // the most important on top
-		d.dashed(d.segments(shown[i].Baseline), palette[i].WithAlpha(170))
-		segments := d.segments(shown[i].Points)
-		d.solid(segments, palette[i], i == 0)
+		s := &shown[i]
+		color := d.color(s.Color, d.palette[i])
+		d.dashed(d.segments(s.Baseline, s.Right), color.WithAlpha(170))
+		segments := d.segments(s.Points, s.Right)
+		if s.Dashed {
+			d.dashed(segments, color)
+		} else {
+			d.solid(segments, color, i == 0)
+		}
 		empty = empty && len(segments) == 0
 	}
 	d.marker()
 	if empty {
-		d.centred("no data", Width/2, (plotTop+d.bottom)/2, d.regular)
+		d.centred("no data", Width/2, (plotTop+d.floor)/2, d.regular)
 	}
 	d.drawLegend()
-	return d.p.Bytes()
+	return d.png()
 }
 
-// header is the title, with a bar in the verdict's colour, and the dates.
-func (d *canvas) header() {
-	var color charts.Color
-	switch d.Verdict {
-	case triage.VerdictAbnormal:
-		color = red
-	case triage.VerdictNormal:
-		color = green
-	default:
-		color = faint
+// valueAxes writes the labels of both value axes and finds the plot's edges.
+func (d *plot) valueAxes() {
+	labels, widest := d.labels(&d.leftAxis)
+	d.left = margin + 8 + widest + 8
+	for i, label := range labels {
+		y := d.y(d.leftAxis.low+float64(i)*d.leftAxis.step, false)
+		d.p.Text(label, d.left-8-d.width(label, d.regular), y+6, 0, d.regular)
 	}
-	d.p.FilledRect(0, 0, 8, d.height, color, color, 0)
-	dates := d.dates()
-	width := d.width(dates, d.regular)
-	d.p.Text(d.fit(d.Title, plotRight-margin-8-width-20, d.bold), margin+8, 34, 0, d.bold)
-	d.p.Text(dates, plotRight-width, 34, 0, d.regular)
+	if d.rightAxis == nil {
+		return
+	}
+	labels, widest = d.labels(d.rightAxis)
+	d.right = plotRight - widest - 2
+	for i, label := range labels {
+		y := d.y(d.rightAxis.low+float64(i)*d.rightAxis.step, true)
+		d.p.Text(label, d.right+8, y+6, 0, d.regular)
+	}
 }
 
-func (d *canvas) valueAxis() {
-	var labels []string
-	widest := 0
-	ticks := int(math.Round((d.high - d.low) / d.step))
-	for i := range ticks + 1 {
-		label := d.Unit.Format(d.low + float64(i)*d.step)
+func (d *plot) labels(a *axis) (labels []string, widest int) {
+	for i := range int((a.high-a.low)/a.step+1e-9) + 1 {
+		label := a.measure.Format(a.low + float64(i)*a.step)
 		labels = append(labels, label)
 		widest = max(widest, d.width(label, d.regular))
 	}
-	d.left = margin + 8 + widest + 8
-	for i, label := range labels {
-		y := d.y(d.low + float64(i)*d.step)
-		d.p.LineStroke([]charts.Point{{X: d.left, Y: y}, {X: plotRight, Y: y}}, gridColor, 1)
-		d.p.Text(label, d.left-8-d.width(label, d.regular), y+6, 0, d.regular)
+	return labels, widest
+}
+
+func (d *plot) grid() {
+	for i := range int((d.leftAxis.high-d.leftAxis.low)/d.leftAxis.step+1e-9) + 1 {
+		y := d.y(d.leftAxis.low+float64(i)*d.leftAxis.step, false)
+		d.p.LineStroke([]charts.Point{{X: d.left, Y: y}, {X: d.right, Y: y}}, d.canvas.grid, 1)
 	}
 }
 
-func (d *canvas) timeAxis() {
+// areas are the time since the alert and the bands of thresholds.
+func (d *plot) areas() {
+	for i, t := range d.Thresholds {
+		v, ok := drawable(t.Value)
+		if !ok || !t.Area {
+			continue
+		}
+		top := d.leftAxis.high
+		if i+1 < len(d.Thresholds) {
+			top = d.Thresholds[i+1].Value
+		}
+		color := d.color(t.Color, d.named["red"]).WithAlpha(26)
+		if y1, y2 := d.y(top, false), d.y(v, false); y1 < y2 {
+			d.p.FilledRect(d.left, y1, d.right, y2, color, color, 0)
+		}
+	}
+	if d.Marker.IsZero() || d.Marker.After(d.canvas.To) {
+		return
+	}
+	x := d.left
+	if d.Marker.After(d.canvas.From) {
+		x = d.x(d.Marker)
+	}
+	d.p.FilledRect(x, plotTop-8, d.right, d.floor, d.shade, d.shade, 0)
+}
+
+func (d *canvas) timeAxis(left, right, floor int) {
 	ticks, layout := d.timeTicks()
-	d.p.LineStroke([]charts.Point{{X: d.left, Y: d.bottom}, {X: plotRight, Y: d.bottom}}, faint, 1)
+	d.p.LineStroke([]charts.Point{{X: left, Y: floor}, {X: right, Y: floor}}, d.faint, 1)
 	for _, t := range ticks {
-		x := d.x(t)
-		d.p.LineStroke([]charts.Point{{X: x, Y: d.bottom}, {X: x, Y: d.bottom + 5}}, faint, 1)
-		d.centred(t.Format(layout), x, d.bottom+24, d.regular)
+		x := d.timeX(t, left, right)
+		d.p.LineStroke([]charts.Point{{X: x, Y: floor}, {X: x, Y: floor + 5}}, d.faint, 1)
+		d.centred(t.Format(layout), x, floor+24, d.regular)
 	}
 }
 
-func (d *canvas) threshold() {
-	if d.Threshold == nil {
-		return
+func (d *plot) thresholdLines() {
+	lines := d.Thresholds
+	if d.Threshold != nil {
+		lines = append([]Threshold{{Value: *d.Threshold, Color: "red", Line: true}}, lines...)
 	}
-	v, ok := drawable(*d.Threshold)
-	if !ok {
-		return
+	for _, t := range lines {
+		v, ok := drawable(t.Value)
+		if !ok || !t.Line || v < d.leftAxis.low || v > d.leftAxis.high {
+			continue
+		}
+		color := d.color(t.Color, d.named["red"])
+		y := d.y(v, false)
+		d.p.DashedLineStroke([]charts.Point{{X: d.left, Y: y}, {X: d.right, Y: y}}, color, 2, []float64{3, 5})
+		if y -= 6; y < plotTop+14 {
+			y += 24
+		}
+		d.p.Text("threshold "+d.leftAxis.measure.Format(v), d.left+6, y, 0, sized(d.regular, textSize, color))
 	}
-	y := d.y(v)
-	d.p.DashedLineStroke([]charts.Point{{X: d.left, Y: y}, {X: plotRight, Y: y}}, red, 2, []float64{3, 5})
-	style := d.regular
-	style.FontColor = red
-	if y -= 6; y < plotTop+14 {
-		y += 24
-	}
-	d.p.Text("threshold "+d.Unit.Format(v), d.left+6, y, 0, style)
 }
 
-func (d *canvas) marker() {
-	if d.Marker.IsZero() || d.Marker.Before(d.From) || d.Marker.After(d.To) {
+func (d *plot) marker() {
+	if d.Marker.IsZero() || d.Marker.Before(d.canvas.From) || d.Marker.After(d.canvas.To) {
 		return
 	}
 	x := d.x(d.Marker)
-	d.p.DashedLineStroke([]charts.Point{{X: x, Y: plotTop - 8}, {X: x, Y: d.bottom}}, ink, 1.5, []float64{6, 4})
-	style := d.regular
-	style.FontColor = ink
-	d.centred("alert "+d.Marker.UTC().Format("15:04:05"), x, plotTop-14, style)
+	d.p.DashedLineStroke([]charts.Point{{X: x, Y: plotTop - 8}, {X: x, Y: d.floor}}, d.ink, 1.5, []float64{6, 4})
+	d.centred("alert "+d.Marker.UTC().Format("15:04:05"), x, plotTop-14, sized(d.regular, textSize, d.ink))
 }
 
 // x and y are where on the picture an instant and a value are.
-func (d *canvas) x(t time.Time) int {
+func (d *plot) x(t time.Time) int { return d.timeX(t, d.left, d.right) }
+
+func (d *canvas) timeX(t time.Time, left, right int) int {
 	share := float64(t.Sub(d.From)) / float64(d.To.Sub(d.From))
-	return d.left + int(math.Round(share*float64(plotRight-d.left)))
+	return left + int(math.Round(share*float64(right-left)))
 }
 
-func (d *canvas) y(v float64) int {
-	share := (v - d.low) / (d.high - d.low)
-	return d.bottom - int(math.Round(share*float64(d.bottom-plotTop)))
+// y keeps a value beyond the axis at its edge.
+func (d *plot) y(v float64, right bool) int {
+	a := &d.leftAxis
+	if right {
+		a = d.rightAxis
+	}
+	share := max(0, min(1, (v-a.low)/(a.high-a.low)))
+	return d.floor - int(math.Round(share*float64(d.floor-plotTop)))
 }
 
 // segments are the unbroken pieces of a line.
-func (d *canvas) segments(points []Point) [][]charts.Point {
+func (d *plot) segments(points []Point, right bool) [][]charts.Point {
 	var all [][]charts.Point
 	var current []charts.Point
 	var last time.Time
@@ -199,7 +207,7 @@ func (d *canvas) segments(points []Point) [][]charts.Point {
 	}
 	for _, p := range points {
 		v, ok := drawable(p.V)
-		if !ok || p.T.Before(d.From) || p.T.After(d.To) {
+		if !ok || p.T.Before(d.canvas.From) || p.T.After(d.canvas.To) {
 			end()
 			continue
 		}
@@ -207,13 +215,13 @@ func (d *canvas) segments(points []Point) [][]charts.Point {
 			end()
 		}
 		last = p.T
-		current = append(current, charts.Point{X: d.x(p.T), Y: d.y(v)})
+		current = append(current, charts.Point{X: d.x(p.T), Y: d.y(v, right)})
 	}
 	end()
 	return all
 }
 
-func (d *canvas) solid(segments [][]charts.Point, color charts.Color, main bool) {
+func (d *plot) solid(segments [][]charts.Point, color charts.Color, main bool) {
 	width := 2.5
 	if main {
 		width = 3.5
@@ -227,55 +235,12 @@ func (d *canvas) solid(segments [][]charts.Point, color charts.Color, main bool)
 	}
 }
 
-func (d *canvas) dashed(segments [][]charts.Point, color charts.Color) {
+func (d *plot) dashed(segments [][]charts.Point, color charts.Color) {
 	for _, s := range segments {
 		if len(s) == 1 {
-			d.p.Dots(s, charts.ColorWhite, color, 2, 4)
+			d.p.Dots(s, d.paper, color, 2, 4)
 			continue
 		}
 		d.p.DashedLineStroke(s, color, 2.5, []float64{8, 6})
 	}
 }
-
-func (d *canvas) width(text string, style charts.FontStyle) int {
-	return d.p.MeasureText(text, 0, style).Width()
-}
-
-// centred writes text around x, within the picture's edges.
-func (d *canvas) centred(text string, x, y int, style charts.FontStyle) {
-	width := d.width(text, style)
-	x = max(margin, min(x-width/2, Width-4-width))
-	d.p.Text(text, x, y, 0, style)
-}
-
-// fit cuts text to a width and makes it drawable: a control or formatting
-// character has no glyph.
-func (d *canvas) fit(text string, width int, style charts.FontStyle) string {
-	text = strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' {
-			return ' '
-		}
-		if !unicode.IsPrint(r) {
-			return '·'
-		}
-		return r
-	}, strings.ToValidUTF8(text[:min(len(text), 4*maxRunes)], "·"))
-	runes := []rune(text)
-	runes = runes[:min(len(runes), maxRunes)]
-	if d.width(string(runes), style) <= width {
-		return string(runes)
-	}
-	low, high := 0, len(runes) // low fits
-	for low+1 < high {
-		mid := (low + high) / 2
-		if d.width(string(runes[:mid])+"…", style) <= width {
-			low = mid
-		} else {
-			high = mid
-		}
-	}
-	return string(runes[:low]) + "…"
-}
-
-// maxRunes is more text than any width holds.
-const maxRunes = 200

@@ -17,27 +17,30 @@ type legendEntry struct {
 
 // legendEntries names each series, what dashed lines are, and how many series
 // are not drawn.
-func (d *canvas) legendEntries() []legendEntry {
+func (c *Chart) legendEntries(theme *colors) []legendEntry {
 	var entries []legendEntry
 	baseline := false
-	for i, s := range d.shown() {
+	for i, s := range c.shown() {
 		baseline = baseline || len(s.Baseline) > 0
 		name := s.Name
 		if name == "" {
 			name = "value"
 		}
-		entries = append(entries, legendEntry{text: name, color: palette[i]})
+		if s.Right {
+			name += " (right)"
+		}
+		entries = append(entries, legendEntry{text: name, color: theme.color(s.Color, theme.palette[i]), dashed: s.Dashed})
 	}
 	if baseline {
-		entries = append(entries, legendEntry{text: d.BaselineName, color: palette[0].WithAlpha(170), dashed: true})
+		entries = append(entries, legendEntry{text: c.BaselineName, color: theme.palette[0].WithAlpha(170), dashed: true})
 	}
-	if rest := d.Omitted + len(d.Series) - len(d.shown()); rest > 0 {
+	if rest := c.Omitted + len(c.Series) - len(c.shown()); rest > 0 {
 		entries = append(entries, legendEntry{text: fmt.Sprintf("and %d more, not drawn", rest), plain: true})
 	}
 	return entries
 }
 
-func (d *canvas) drawLegend() {
+func (d *plot) drawLegend() {
 	if len(d.legend) == 0 {
 		return
 	}
@@ -45,7 +48,7 @@ func (d *canvas) drawLegend() {
 	column := (plotRight - margin - 8) / d.legendColumns
 	for i, e := range d.legend {
 		x := margin + 8 + i%d.legendColumns*column
-		y := d.bottom + axisHeight + i/d.legendColumns*legendRow + 20
+		y := d.floor + axisHeight + i/d.legendColumns*legendRow + 20
 		stroke := []charts.Point{{X: x, Y: y - 6}, {X: x + line, Y: y - 6}}
 		switch {
 		case e.plain:
@@ -54,8 +57,7 @@ func (d *canvas) drawLegend() {
 		default:
 			d.p.LineStroke(stroke, e.color, 4)
 		}
-		style := d.regular
-		style.FontColor = ink
+		style := sized(d.regular, textSize, d.ink)
 		d.p.Text(d.fit(e.text, column-line-gap-12, style), x+line+gap, y, 0, style)
 	}
 }

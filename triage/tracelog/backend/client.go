@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"triagebot/triage/safetext"
 )
 
 // client asks one backend. It is safe for use by many goroutines.
@@ -55,7 +57,7 @@ func (c *client) ask(ctx context.Context, method, path string, params url.Values
 	}
 	req, err := http.NewRequestWithContext(bounded, method, u.String(), form)
 	if err != nil {
-		return nil, c.errorf(ReasonBadQuery, withoutURL(err), "cannot be asked: its url makes no request")
+		return nil, c.errorf(ReasonBadQuery, safetext.WithoutURL(err), "cannot be asked: its url makes no request")
 	}
 	req.Header.Set("Accept", "application/json")
 	if form != nil {

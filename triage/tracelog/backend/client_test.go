@@ -14,60 +14,6 @@ import (
 	"triagebot/triage/tracelog"
 )
 
-func serve(t *testing.T, h http.HandlerFunc) string {
-	t.Helper()
-	server := httptest.NewServer(h)
-	t.Cleanup(server.Close)
-	return server.URL
-}
-
-// spanOptions are those of the traces in the tests.
-func spanOptions(url string) Options {
-	return Options{
-		Name: "traces", URL: url, Client: http.DefaultClient,
-		Keys: []string{"req_id"}, Links: []string{"retry_of"},
-		Roles:    tracelog.Roles{Worker: "worker.name", ToolCall: "tool_call", Retry: "retry_of", Seq: "chunk.seq"},
-		LookBack: 4 * time.Hour,
-		Now:      func() time.Time { return noon },
-	}
-}
-
-// homes are one of each kind, all at one URL.
-func homes(t *testing.T, at string, change func(*Options)) map[string]tracelog.Home {
-	t.Helper()
-	lines, spans := lineOptions(at), spanOptions(at)
-	if change != nil {
-		change(&lines)
-		change(&spans)
-	}
-	loki, err1 := NewLoki(LokiOptions{Options: lines, Selector: `{app="codex"}`})
-	victoria, err2 := NewVictoriaLogs(VictoriaLogsOptions{Options: lines})
-	tempo, err3 := NewTempo(TempoOptions{Options: spans})
-	jaeger, err4 := NewJaeger(JaegerOptions{Options: spans, Services: []string{"codex"}})
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
-		t.Fatal(err)
-	}
-	return map[string]tracelog.Home{"Loki": loki, "VictoriaLogs": victoria, "Tempo": tempo, "Jaeger": jaeger}
-}
-
-func eachHome(t *testing.T, at string, change func(*Options), test func(t *testing.T, home tracelog.Home)) {
-	t.Helper()
-	for kind, home := range homes(t, at, change) {
-		t.Run(kind, func(t *testing.T) { test(t, home) })
-	}
-}
-
-// failureOf is the failure of a lookup, which must find nothing.
-func failureOf(ctx context.Context, t *testing.T, home tracelog.Home) *Error {
-	t.Helper()
-	found, err := home.Find(ctx, tracelog.Query{ID: "req_1"})
-	var failure *Error
-	if found != nil || !errors.As(err, &failure) {
-		t.Fatalf("want a failure, got %+v and %v", found, err)
-	}
-	return failure
-}
-
 func TestStatusesSayWhetherToTryAgain(t *testing.T) {
 	tests := []struct {
 		status    int

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
-	"strings"
+
+	"triagebot/triage/safetext"
 )
 
 // Reason is why a request failed.
@@ -69,9 +69,9 @@ func (c *client) notReached(ctx context.Context, err error) *Error {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return c.errorf(ReasonCanceled, context.Canceled, "was not waited for")
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
-		return c.errorf(ReasonTimeout, withoutURL(err), "did not answer in time (%s); give the time of the request so that less is searched, or raise its timeout", c.timeout)
+		return c.errorf(ReasonTimeout, safetext.WithoutURL(err), "did not answer in time (%s); give the time of the request so that less is searched, or raise its timeout", c.timeout)
 	default:
-		err = withoutURL(err)
+		err = safetext.WithoutURL(err)
 		return c.errorf(ReasonUnavailable, err, "was not reached or broke off: %s", clean(err.Error()))
 	}
 }
@@ -120,20 +120,5 @@ func (c *client) unreadable(err error) *Error {
 	return c.errorf(ReasonBadResponse, err, "answered what its API does not: %s; check the url of this trace source", clean(err.Error()))
 }
 
-// withoutURL takes the request's URL, which may hold credentials, out of an
-// HTTP client's error.
-func withoutURL(err error) error {
-	var wrapped *url.Error
-	for errors.As(err, &wrapped) {
-		err = wrapped.Err
-	}
-	return err
-}
-
-// clean makes remote text one bounded line of valid UTF-8.
-func clean(s string) string {
-	if len(s) > maxRemoteText {
-		s = strings.ToValidUTF8(s[:maxRemoteText], "") + "…"
-	}
-	return strings.Join(strings.Fields(strings.ToValidUTF8(s, "\uFFFD")), " ")
-}
+// clean makes remote text one bounded line.
+func clean(s string) string { return safetext.Line(s, maxRemoteText) }

@@ -44,18 +44,10 @@ func FuzzQuote(f *testing.F) {
 	for _, id := range append(hostileIDs(), "req_1", "", "\xff\xfe", "\u2028", "\ufeff", "\U0010ffff", `\u0022`) {
 		f.Add(id)
 	}
-	loki, err := NewLoki(LokiOptions{Options: lineOptions("http://127.0.0.1"), Selector: "{}"})
-	if err != nil {
-		f.Fatal(err)
-	}
-	victoria, err := NewVictoriaLogs(VictoriaLogsOptions{Options: lineOptions("http://127.0.0.1")})
-	if err != nil {
-		f.Fatal(err)
-	}
-	tempo, err := NewTempo(TempoOptions{Options: spanOptions("http://127.0.0.1")})
-	if err != nil {
-		f.Fatal(err)
-	}
+	const nowhere = "http://127.0.0.1"
+	loki := newLoki(f, nowhere, func(o *LokiOptions) { o.Selector = "{}" })
+	victoria := newVictoria(f, nowhere, func(o *VictoriaLogsOptions) { o.Filter = "" })
+	tempo := newTempo(f, nowhere)
 	f.Fuzz(func(t *testing.T, id string) {
 		wholeString(t, quote(id), id, "")
 		if plainID(id) && strings.Trim(quote(id), `"`) != id {
@@ -160,7 +152,7 @@ func FuzzAnswers(f *testing.F) {
 					}
 					s.resource, _ = fields["resource"].(map[string]any)
 					of := s.anyAttribute("req_id", "ctx.req_id") == id || s.attribute("ctx.req_id") == id || s.attribute("retry_of") == id
-					named = named || of || sameTrace(value(fields, "trace_id"), id) || len(found.Records) == bound
+					named = named || of || sameTrace(tracelog.TextOf(fields, "trace_id"), id) || len(found.Records) == bound
 					if !of && (kind == "Loki" || kind == "VictoriaLogs") {
 						t.Fatalf("%s: %s is not of %s", kind, r.Raw, id)
 					}

@@ -296,9 +296,9 @@ func (t *jaegerTrace) all() []span {
 		start := s.Start.micros()
 		one := span{
 			traceID: strings.ToLower(s.TraceID), id: s.SpanID, parent: s.parent(),
-			name: s.Name, service: process.Service, kind: value(tags, "span.kind"),
-			start: start, failed: yes(tags["error"]) || value(tags, "otel.status_code") == "ERROR",
-			message: value(tags, "otel.status_description"), attributes: tags, resource: resource,
+			name: s.Name, service: process.Service, kind: tracelog.TextOf(tags, "span.kind"),
+			start: start, failed: tracelog.Says(tags["error"]) || tracelog.TextOf(tags, "otel.status_code") == "ERROR",
+			message: tracelog.TextOf(tags, "otel.status_description"), attributes: tags, resource: resource,
 		}
 		if !start.IsZero() {
 			one.end = start.Add(time.Duration(min(max(s.Duration, 0), maxMicros/100)) * time.Microsecond)
@@ -306,12 +306,12 @@ func (t *jaegerTrace) all() []span {
 		spans = append(spans, one)
 		for _, l := range s.Logs {
 			fields := jaegerTags(l.Fields)
-			name := value(fields, "event")
+			name := tracelog.TextOf(fields, "event")
 			at := l.Time.micros()
 			spans = append(spans, span{
 				traceID: one.traceID, parent: one.id, name: name, service: process.Service, kind: "event",
 				start: at, end: at, failed: name == "error" || name == "exception",
-				message: value(fields, "message"), attributes: fields, resource: resource,
+				message: tracelog.TextOf(fields, "message"), attributes: fields, resource: resource,
 			})
 		}
 	}
@@ -326,10 +326,4 @@ func (s *jaegerSpan) parent() string {
 		}
 	}
 	return s.Parent
-}
-
-// yes says whether a tag is true, as a boolean or as a word.
-func yes(v any) bool {
-	b, isBool := v.(bool)
-	return isBool && b || tracelog.Text(v) == "true"
 }

@@ -136,25 +136,12 @@ func jaegerOf(id string, tags ...any) map[string]any {
 	}
 }
 
-func newJaeger(t *testing.T, h http.Handler, change func(*JaegerOptions)) *Jaeger {
-	t.Helper()
-	o := JaegerOptions{Options: spanOptions(serve(t, h.ServeHTTP))}
-	if change != nil {
-		change(&o)
-	}
-	home, err := NewJaeger(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return home
-}
-
 func TestJaegerFindsATrace(t *testing.T) {
 	server := &jaegerServer{t: t, known: []string{"codex", "other"}, traces: []map[string]any{
 		jaegerOf(traceOne, tag("req_id", "req_1")),
 		jaegerOf(traceTwo, tag("req_id", "req_10")),
 	}}
-	home := newJaeger(t, server, nil)
+	home := newJaeger(t, serve(t, server.ServeHTTP))
 	for _, id := range []string{"req_1", traceOne, strings.ToUpper(traceOne)} {
 		server.asked = nil
 		found := find(t, home, tracelog.Query{ID: id})
@@ -178,10 +165,10 @@ func TestJaegerIDsStayInTheirString(t *testing.T) {
 	for i, id := range hostileIDs() {
 		server.traces = append(server.traces, jaegerOf(fmt.Sprintf("%032x", i+1), tag("req_id", id)))
 	}
-	home := newJaeger(t, server, func(o *JaegerOptions) { o.Services = []string{"codex"} })
+	home := newJaeger(t, serve(t, server.ServeHTTP), func(o *JaegerOptions) { o.Services = []string{"codex"} })
 	for i, id := range hostileIDs() {
 		found := find(t, home, tracelog.Query{ID: id})
-		if len(found.Records) != 3 || value(found.Records[0].Fields, "trace_id") != fmt.Sprintf("%032x", i+1) {
+		if len(found.Records) != 3 || tracelog.TextOf(found.Records[0].Fields, "trace_id") != fmt.Sprintf("%032x", i+1) {
 			t.Errorf("id %q: %q", id, allTold(found))
 		}
 	}
@@ -192,7 +179,7 @@ func TestJaegerSaysWhatIsMissing(t *testing.T) {
 	for i := range maxServices + 1 {
 		server.known = append(server.known, fmt.Sprintf("service-%02d", i))
 	}
-	found := find(t, newJaeger(t, server, nil), tracelog.Query{ID: "req_1"})
+	found := find(t, newJaeger(t, serve(t, server.ServeHTTP)), tracelog.Query{ID: "req_1"})
 	if part := onlyPart(t, found.Coverage); part.Complete || !strings.Contains(part.Note, "asked 50 of 51 services") {
 		t.Errorf("got %+v", part)
 	}
@@ -201,7 +188,7 @@ func TestJaegerSaysWhatIsMissing(t *testing.T) {
 	for i := range 5 {
 		server.traces = append(server.traces, jaegerOf(fmt.Sprintf("%032x", i+1), tag("req_id", "req_1")))
 	}
-	found = find(t, newJaeger(t, server, func(o *JaegerOptions) { o.MaxTraces = 3 }), tracelog.Query{ID: "req_1"})
+	found = find(t, newJaeger(t, serve(t, server.ServeHTTP), func(o *JaegerOptions) { o.MaxTraces = 3 }), tracelog.Query{ID: "req_1"})
 	if part := onlyPart(t, found.Coverage); part.Complete || len(found.Records) != 9 || !strings.Contains(part.Note, "may be more") {
 		t.Errorf("%d records, %+v", len(found.Records), part)
 	}
@@ -209,7 +196,7 @@ func TestJaegerSaysWhatIsMissing(t *testing.T) {
 	broken := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, `{"data":[],"errors":[{"code":500,"msg":"no live connections to storage"}]}`)
 	})
-	failure := failureOf(context.Background(), t, newJaeger(t, broken, func(o *JaegerOptions) { o.Services = []string{"codex"} }))
+	failure := failureOf(context.Background(), t, newJaeger(t, serve(t, broken), func(o *JaegerOptions) { o.Services = []string{"codex"} }))
 	if !failure.Transient || !strings.Contains(failure.Error(), "no live connections") {
 		t.Errorf("got %+v", failure)
 	}
@@ -243,18 +230,7 @@ func TestJaegerPicks(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			test.pick.At = noon
-			picked, err := newJaeger(t, server, nil).Pick(context.Background(), test.pick)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got []string
-			for _, c := range picked.Candidates {
-				got = append(got, c.ID)
-			}
-			if diff := cmp.Diff(test.want, got); diff != "" || !picked.Coverage.Complete {
-				t.Errorf("%+v (-want +got):\n%s", picked.Coverage, diff)
-			}
+			wantPicked(t, pick(t, newJaeger(t, serve(t, server.ServeHTTP)), test.pick), test.want)
 		})
 	}
 }

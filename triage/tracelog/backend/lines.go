@@ -37,18 +37,19 @@ func (g *gathering) addLine(line []byte, received instant, labels map[string]any
 // instant is when a backend says that a record was written.
 type instant func(fields map[string]any) time.Time
 
-// candidateLine reads a line for a pick.
-func (g *gathering) candidateLine(line []byte, received instant) (tracelog.Candidate, bool) {
+// candidateLine reads a line for a pick. As with a lookup, it is the line that
+// tells whether it is what was asked for, not that the backend gave it.
+func (g *gathering) candidateLine(line []byte, by tracelog.PickBy, received instant) (tracelog.Candidate, bool) {
 	fields, err := tracelog.ParseObject(line)
 	if err != nil {
 		g.part.Torn++
 		return tracelog.Candidate{}, false
 	}
-	at, err := tracelog.ParseTime(value(fields, g.base.source.Roles.Time))
-	if err != nil {
-		at = received(fields)
+	c, ok := g.base.source.Candidate(by, fields)
+	if c.Time.IsZero() {
+		c.Time = received(fields)
 	}
-	return g.base.candidate(fields, at)
+	return c, ok
 }
 
 // labelsField holds a line's labels in its record, unless the line has a field

@@ -67,7 +67,9 @@ func (l *Loki) Find(ctx context.Context, q tracelog.Query) (*tracelog.Found, err
 	}
 	query := l.findQuery(q.ID)
 	return l.gather(q).find(ctx, lokiLongest, func(ctx context.Context, w window, g *gathering) error {
-		return l.pages(ctx, w, query, g)
+		return l.pages(ctx, w, query, g, func(e *lokiLine) bool {
+			return g.addLine([]byte(e.line), e.received, e.labels)
+		})
 	})
 }
 
@@ -77,7 +79,7 @@ func (l *Loki) Pick(ctx context.Context, p tracelog.Pick) (*tracelog.Picked, err
 		entries, err := l.queryRange(ctx, lokiQuery{l.pickQuery(c), w, c.candidates, backward}, g)
 		s := sample{cut: len(entries) >= c.candidates}
 		for _, e := range entries {
-			if c, ok := g.candidateLine([]byte(e.line), e.received); ok {
+			if c, ok := g.candidateLine([]byte(e.line), p.By, e.received); ok {
 				s.candidates = append(s.candidates, c)
 			}
 		}
@@ -147,7 +149,7 @@ func (l *Loki) pickQuery(c condition) string {
 	var x extraction
 	filters := []string{x.either(l.source.Keys, `!=""`)}
 	if c.atLeast > 0 {
-		least := strconv.FormatFloat(float64(c.atLeast)/float64(unit(roles)), 'f', -1, 64)
+		least := strconv.FormatFloat(float64(c.atLeast)/float64(roles.DurationUnit()), 'f', -1, 64)
 		// What is no number passes a numeric filter, with an error.
 		filters = append(filters, x.either([]string{roles.Duration}, ">="+least), `__error__=""`)
 	}
@@ -170,8 +172,26 @@ func (l *Loki) pickQuery(c condition) string {
 	return l.selector + " | json " + strings.Join(x.stages, ", ") + " | " + strings.Join(filters, " | ")
 }
 
-// pages adds the lines of a window, page after page from its beginning.
-func (l *Loki) pages(ctx context.Context, w window, query string, g *gathering) error {
+// Between gives all lines of a window.
+func (l *Loki) Between(ctx context.Context, q tracelog.LineQuery, each func(*tracelog.Record) bool) (*tracelog.Lines, error) {
+	return l.between(ctx, q, each, reading{
+		longest: lokiLongest,
+		pages: func(ctx context.Context, w window, g *gathering, take takeLine) error {
+			return l.pages(ctx, w, l.selector, g, func(e *lokiLine) bool { return take([]byte(e.line), e.received, e.labels) })
+		},
+		any: func(ctx context.Context, w window, g *gathering) (bool, error) {
+			lines, err := l.queryRange(ctx, lokiQuery{l.selector, w, 1, backward}, g)
+			return len(lines) > 0, err
+		},
+	})
+}
+
+// LineSources implements tracelog.Liner.
+func (l *Loki) LineSources() []string { return []string{l.name} }
+
+// pages takes the lines of a window, page after page from its beginning, until
+// take returns false.
+func (l *Loki) pages(ctx context.Context, w window, query string, g *gathering, take func(*lokiLine) bool) error {
 	limit := l.pageSize
 	var edge map[lokiEntry]bool // those at w.from that are known
 	for w.from.Before(w.to) {
@@ -184,13 +204,12 @@ func (l *Loki) pages(ctx context.Context, w window, query string, g *gathering) 
 			return err
 		}
 		fresh := false
-		for _, e := range entries {
-			key := lokiEntry{at: e.at, line: e.line, stream: e.stream}
-			if edge[key] {
+		for i := range entries {
+			if edge[entries[i].lokiEntry] {
 				continue
 			}
 			fresh = true
-			if !g.addLine([]byte(e.line), e.received, e.labels) {
+			if !take(&entries[i]) {
 				return nil
 			}
 		}
@@ -214,7 +233,7 @@ func (l *Loki) pages(ctx context.Context, w window, query string, g *gathering) 
 		}
 		for _, e := range entries {
 			if e.at.Equal(last) {
-				edge[lokiEntry{at: e.at, line: e.line, stream: e.stream}] = true
+				edge[e.lokiEntry] = true
 			}
 		}
 		w.from = last

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -13,58 +12,6 @@ import (
 
 	"triagebot/triage/tracelog"
 )
-
-// lineOptions are those of the lines in lokiLines.
-func lineOptions(url string) Options {
-	return Options{
-		Name:   "logs",
-		URL:    url,
-		Client: http.DefaultClient,
-		Keys:   []string{"req_id", "ctx.req_id"},
-		Links:  []string{"retry_of"},
-		Roles: tracelog.Roles{
-			Time: "ts", Duration: "latency_ms", Status: "status", Error: "error", Route: "route",
-			Event: "method", Way: "direction", Seq: "seq", ToolCall: "tool_call", Retry: "retry_of",
-		},
-		LookBack: 4 * time.Hour,
-		Now:      func() time.Time { return noon },
-	}
-}
-
-func newLoki(t *testing.T, url string, change func(*LokiOptions)) *Loki {
-	t.Helper()
-	o := LokiOptions{Options: lineOptions(url), Selector: `{app="codex"}`}
-	if change != nil {
-		change(&o)
-	}
-	l, err := NewLoki(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l
-}
-
-func find(t *testing.T, home tracelog.Home, q tracelog.Query) *tracelog.Found {
-	t.Helper()
-	found, err := home.Find(context.Background(), q)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return found
-}
-
-// told is a record in a line: when after the first line of all, and what.
-func told(r *tracelog.Record) string {
-	return fmt.Sprintf("%s %s", r.Time.Sub(began), r.Raw)
-}
-
-func allTold(found *tracelog.Found) []string {
-	var lines []string
-	for i := range found.Records {
-		lines = append(lines, told(&found.Records[i]))
-	}
-	return lines
-}
 
 // ours are the tests' lines that match, by the same measure.
 func ours(match func(line logLine) bool) []string {
@@ -77,16 +24,8 @@ func ours(match func(line logLine) bool) []string {
 	return lines
 }
 
-func onlyPart(t *testing.T, c tracelog.Coverage) tracelog.Part {
-	t.Helper()
-	if len(c.Parts) != 1 || c.Parts[0].Complete != c.Complete {
-		t.Fatalf("want one part that is as complete as all, got %+v", c)
-	}
-	return c.Parts[0]
-}
-
 func TestLokiFindsTheLinesOfARequest(t *testing.T) {
-	home := newLoki(t, loki(t, "request"), nil)
+	home := newLoki(t, loki(t, "request"))
 	found := find(t, home, tracelog.Query{ID: "req_1"})
 
 	// Of a key that stands twice Loki looks at the first, which is another's.
@@ -136,14 +75,14 @@ func TestLokiFindsTheLinesOfARequest(t *testing.T) {
 }
 
 func TestLokiTakesNumbersAsIDs(t *testing.T) {
-	home := newLoki(t, loki(t, "number"), nil)
+	home := newLoki(t, loki(t, "number"))
 	if found := find(t, home, tracelog.Query{ID: "12345"}); len(found.Records) != 1 {
 		t.Errorf("got %q", allTold(found))
 	}
 }
 
 func TestLokiHasNothingOfAnUnknownRequest(t *testing.T) {
-	home := newLoki(t, loki(t, "unknown"), nil)
+	home := newLoki(t, loki(t, "unknown"))
 	found := find(t, home, tracelog.Query{ID: "req_0", Partial: func(*tracelog.Found) { t.Error("told of nothing") }})
 	if part := onlyPart(t, found.Coverage); len(found.Records) != 0 || !part.Complete {
 		t.Errorf("got %q, %+v", allTold(found), part)
@@ -151,7 +90,7 @@ func TestLokiHasNothingOfAnUnknownRequest(t *testing.T) {
 }
 
 func TestLokiIDsStayInTheirString(t *testing.T) {
-	home := newLoki(t, loki(t, "hostile"), nil)
+	home := newLoki(t, loki(t, "hostile"))
 	for i, id := range hostileIDs() {
 		want := ours(func(line logLine) bool {
 			return strings.HasSuffix(line.text, fmt.Sprintf(`,"n":%d}`, i)) || id == "a/b" && strings.HasSuffix(line.text, `"n":100}`)
@@ -193,7 +132,7 @@ func TestLokiStopsAtItsBound(t *testing.T) {
 }
 
 func TestLokiLooksAroundTheHintFirst(t *testing.T) {
-	home := newLoki(t, loki(t, "hint"), nil)
+	home := newLoki(t, loki(t, "hint"))
 	hint := tracelog.Query{ID: "req_1", At: began.Add(40 * time.Second), Slack: 2 * time.Second, Near: true}
 	near := find(t, home, hint)
 	part := onlyPart(t, near.Coverage)
@@ -230,20 +169,9 @@ func TestLokiPicks(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			home := newLoki(t, loki(t, "pick-"+name), nil)
-			test.pick.At = noon
-			picked, err := home.Pick(context.Background(), test.pick)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got []string
-			for _, c := range picked.Candidates {
-				got = append(got, c.ID)
-			}
-			if diff := cmp.Diff(test.want, got); diff != "" || !picked.Coverage.Complete {
-				t.Errorf("%+v (-want +got):\n%s", picked.Coverage, diff)
-			}
-			if len(got) > 0 && got[0] == "req_1" {
+			picked := pick(t, newLoki(t, loki(t, "pick-"+name)), test.pick)
+			wantPicked(t, picked, test.want)
+			if len(picked.Candidates) > 0 && picked.Candidates[0].ID == "req_1" {
 				want := tracelog.Candidate{
 					ID: "req_1", Source: "logs", Time: began.Add(44 * time.Second), Duration: 41200 * time.Millisecond,
 					Status: 502, Error: "backend gone", Route: "/v1/chat/completions",

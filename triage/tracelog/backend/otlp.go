@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"triagebot/triage/tracelog"
 )
 
 // number is a 64-bit number, which JSON made of protobuf has as a string.
@@ -207,7 +209,7 @@ func (t *Tempo) readTrace(body []byte) (spans []span, partial string, err error)
 
 func (r *otlpResource) appendTo(spans []span) []span {
 	resource := otlpAttributes(r.Resource.Attributes)
-	service := value(resource, "service.name")
+	service := tracelog.TextOf(resource, "service.name")
 	for _, scopes := range [][]otlpScope{r.Scopes, r.Older} {
 		for i := range scopes {
 			for j := range scopes[i].Spans {

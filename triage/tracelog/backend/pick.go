@@ -73,7 +73,7 @@ func (b *base) pick(ctx context.Context, p tracelog.Pick, how picking) (*tracelo
 	if cut {
 		g.short("looked at the last %s only, the longest that is asked for at once", how.longest)
 	}
-	s, order, err := b.sample(ctx, p.By, n, condition{route: p.Route, candidates: max(fewestAsked, perRequest*n)},
+	s, err := b.sample(ctx, p.By, n, condition{route: p.Route, candidates: max(fewestAsked, perRequest*n)},
 		func(ctx context.Context, c condition) (sample, error) { return how.ask(ctx, w, c, g) }, how)
 	if err != nil {
 		if len(s.candidates) == 0 {
@@ -81,47 +81,46 @@ func (b *base) pick(ctx context.Context, p tracelog.Pick, how picking) (*tracelo
 		}
 		g.short("looked only in part: %v", err)
 	}
-	ranked := rank(s.candidates, order)
-	if s.cut && (p.By == tracelog.PickSlowest || !how.latest || len(ranked) < n) {
+	best := p.By.Best(s.candidates)
+	if s.cut && (p.By == tracelog.PickSlowest || !how.latest || len(best) < n) {
 		g.short("there are more requests than could be compared; narrow the window or name a route")
 	}
-	return &tracelog.Picked{Candidates: first(ranked, n), Coverage: g.found(true).Coverage}, nil
+	return &tracelog.Picked{Candidates: best[:min(n, len(best))], Coverage: g.found(true).Coverage}, nil
 }
 
-// sample asks for the requests that a pick chooses from, and says which are
-// the better ones. What was given before a failure stands.
-func (b *base) sample(ctx context.Context, by tracelog.PickBy, n int, c condition, ask func(context.Context, condition) (sample, error), how picking) (s sample, better func(a, b tracelog.Candidate) int, err error) {
+// sample asks for the requests that a pick chooses from. What was given before
+// a failure stands.
+func (b *base) sample(ctx context.Context, by tracelog.PickBy, n int, c condition, ask func(context.Context, condition) (sample, error), how picking) (s sample, err error) {
 	switch by {
 	case tracelog.PickSlowest:
 		if how.sorts {
 			c.mostFirst = true
 			s, err = ask(ctx, c)
-			s.cut = s.cut && len(rank(s.candidates, longestFirst)) < n
-			return s, longestFirst, err
+			s.cut = s.cut && len(by.Best(s.candidates)) < n
+			return s, err
 		}
-		s, err = climb(ctx, n, func(ctx context.Context, atLeast time.Duration) (sample, error) {
+		return climb(ctx, n, func(ctx context.Context, atLeast time.Duration) (sample, error) {
 			c.atLeast = atLeast
 			return ask(ctx, c)
 		})
-		return s, longestFirst, err
 	case tracelog.PickFailing:
 		c.failing = true
 		s, err = ask(ctx, c)
-		s.candidates = slices.DeleteFunc(s.candidates, func(c tracelog.Candidate) bool { return !failed(c) })
-		return s, latestFirst, err
+		s.candidates = slices.DeleteFunc(s.candidates, func(c tracelog.Candidate) bool { return !c.Failing() })
+		return s, err
 	case tracelog.PickToolCall:
 		c.toolCall = true
 		if how.tellsFail {
 			c.failing = true
 			if s, err = ask(ctx, c); err != nil {
-				return s, failingFirst, err
+				return s, err
 			}
 			c.failing = false
 		}
 		rest, err := ask(ctx, c)
 		s.candidates, s.cut = append(s.candidates, rest.candidates...), s.cut || rest.cut
-		return s, failingFirst, err
+		return s, err
 	default:
-		return s, latestFirst, b.cannotPick("it does not know how to pick by " + string(by))
+		return s, b.cannotPick("it does not know how to pick by " + string(by))
 	}
 }

@@ -27,7 +27,18 @@ type span struct {
 
 // attribute is the value of a span's attribute, or else of its service's.
 func (s *span) attribute(name string) string {
-	return cmp.Or(value(s.attributes, name), value(s.resource, name))
+	return cmp.Or(tracelog.TextOf(s.attributes, name), tracelog.TextOf(s.resource, name))
+}
+
+// says is the value of an attribute that says something, the span's before its
+// service's; nil where neither does.
+func (s *span) says(name string) any {
+	for _, attributes := range []map[string]any{s.attributes, s.resource} {
+		if v, _ := tracelog.Field(attributes, name); tracelog.Says(v) {
+			return v
+		}
+	}
+	return nil
 }
 
 // anyAttribute is the first attribute that has a value.
@@ -98,11 +109,13 @@ func (b *base) fields(s *span) map[string]any {
 	}
 	number("status", s.anyAttribute(prefer(roles.Status, statusAttributes())...))
 	set("route", s.anyAttribute(prefer(roles.Route, routeAttributes())...))
-	why := s.anyAttribute(prefer(roles.Error, nil)...)
-	if why == "" && s.failed {
+	why := s.says(roles.Error)
+	if why == true || why == "true" || why == nil && s.failed {
 		why = cmp.Or(s.message, s.anyAttribute(errorAttributes()...), "error")
 	}
-	set("error", why)
+	if why != nil {
+		fields["error"] = why
+	}
 	set("direction", s.attribute(roles.Way))
 	set("worker", s.attribute(roles.Worker))
 	number("seq", s.attribute(roles.Seq))
@@ -188,6 +201,7 @@ func sameTrace(a, b string) bool {
 // spanCandidate is the request of a trace, as a pick shows it: the id that one
 // of its spans names, or else the trace's own.
 func (b *base) spanCandidate(spans []span) (tracelog.Candidate, bool) {
+	roles := spanRoles()
 	c := tracelog.Candidate{Source: b.name}
 	var begin, end time.Time
 	for i := range spans {
@@ -203,11 +217,9 @@ func (b *base) spanCandidate(spans []span) (tracelog.Candidate, bool) {
 		}
 		end = later(end, s.end)
 		fields := b.fields(s)
-		c.Route = cmp.Or(c.Route, value(fields, "route"))
-		if status, err := strconv.Atoi(value(fields, "status")); err == nil && status > c.Status {
-			c.Status = status
-		}
-		c.Error = cmp.Or(c.Error, value(fields, "error"))
+		c.Route = cmp.Or(c.Route, roles.RouteOf(fields))
+		c.Status = max(c.Status, roles.StatusOf(fields))
+		c.Error = cmp.Or(c.Error, roles.ErrorOf(fields))
 	}
 	c.Time, c.Duration = end, max(end.Sub(begin), 0)
 	return c, checkID(c.ID) == nil

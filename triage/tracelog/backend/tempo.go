@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"slices"
 	"strconv"
@@ -138,7 +139,7 @@ func (t *Tempo) Pick(ctx context.Context, p tracelog.Pick) (*tracelog.Picked, er
 			// The hit has a few spans only, and says how long the trace took.
 			candidate.Time = hit.start().Add(hit.took())
 			candidate.Duration = hit.took()
-			if c.failing && !failed(candidate) {
+			if c.failing && !candidate.Failing() {
 				candidate.Error = "error" // of a span that is not shown
 			}
 			s.candidates = append(s.candidates, candidate)
@@ -250,8 +251,15 @@ type tempoSpanSet struct {
 	} `json:"spans"`
 }
 
-func (h *tempoHit) start() time.Time    { return h.Start.instant() }
-func (h *tempoHit) took() time.Duration { return time.Duration(h.DurationMs) * time.Millisecond }
+func (h *tempoHit) start() time.Time { return h.Start.instant() }
+
+// took is 0 where the hit has no duration, or one that cannot be.
+func (h *tempoHit) took() time.Duration {
+	if h.DurationMs < 0 || h.DurationMs > math.MaxInt64/number(time.Millisecond) {
+		return 0
+	}
+	return time.Duration(h.DurationMs) * time.Millisecond
+}
 
 // spans are those that a hit shows. Their status is among their attributes.
 func (h *tempoHit) spans() []span {
@@ -267,7 +275,7 @@ func (h *tempoHit) spans() []span {
 			spans = append(spans, span{
 				traceID: h.TraceID, id: s.SpanID, name: s.Name, service: h.RootServiceName,
 				start: start, end: start.Add(time.Duration(s.Duration)),
-				failed: value(attributes, "status") == "error", message: value(attributes, "statusMessage"),
+				failed: tracelog.TextOf(attributes, "status") == "error", message: tracelog.TextOf(attributes, "statusMessage"),
 				attributes: attributes,
 			})
 		}

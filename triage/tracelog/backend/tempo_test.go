@@ -149,13 +149,6 @@ func nanos(after time.Duration) string {
 	return strconv.FormatInt(began.Add(after).UnixNano(), 10)
 }
 
-const (
-	traceOne = "0af7651916cd43dd8448eb211c80319c"
-	traceTwo = "00000000000000001234567890abcdef"
-	spanA    = "00f067aa0ba902b7"
-	spanB    = "b7ad6b7169203331"
-)
-
 // aTrace is a request as OpenTelemetry's SDKs report it: a server's span with
 // an attempt below it that failed, and an event.
 func aTrace(t *testing.T, id string, tags map[string]any) *otlpTraceJSON {
@@ -192,70 +185,12 @@ func aTrace(t *testing.T, id string, tags map[string]any) *otlpTraceJSON {
 	}}}
 }
 
-func newTempo(t *testing.T, h http.Handler, change func(*TempoOptions)) *Tempo {
-	t.Helper()
-	o := TempoOptions{Options: spanOptions(serve(t, h.ServeHTTP))}
-	if change != nil {
-		change(&o)
-	}
-	home, err := NewTempo(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return home
-}
-
-// wantSpans are the records of aTrace with req_id req_1, found by it.
-func wantSpans() []map[string]any {
-	return []map[string]any{
-		{"name": "first chunk", "end": "39s", "seq": "1", "parent_id": spanB, "kind": "event"},
-		{"name": "attempt", "end": "40s", "took": "39s", "error": "backend gone", "kind": "client", "span_id": spanB, "parent_id": spanA},
-		{"name": "POST /v1/chat/completions", "end": "41s", "took": "41s", "kind": "server", "span_id": spanA, "status": "502", "route": "/v1/chat/completions", "id": "req_1", "tool_call": true},
-	}
-}
-
-// spanRecords are records as wantSpans has them; what all have is checked here.
-func spanRecords(t *testing.T, found *tracelog.Found, trace string) []map[string]any {
-	t.Helper()
-	var records []map[string]any
-	for i := range found.Records {
-		r := &found.Records[i]
-		got := map[string]any{"end": r.Time.Sub(began).String()}
-		if r.ID != "" {
-			got["id"] = r.ID
-		}
-		for _, name := range []string{"name", "seq", "parent_id", "span_id", "error", "kind", "status", "route"} {
-			if v := value(r.Fields, name); v != "" {
-				got[name] = v
-			}
-		}
-		if v, ok := r.Fields["tool_call"]; ok {
-			got["tool_call"] = v
-		}
-		if d := took(r.Fields, r.Roles); d != 0 {
-			got["took"] = d.String()
-		}
-		if at, err := tracelog.ParseTime(value(r.Fields, r.Roles.Time)); err != nil || !at.Equal(r.Time) {
-			t.Errorf("record %d was written at %v by its field, and at %v", i, at, r.Time)
-		}
-		if value(r.Fields, "service") != "codex" || value(r.Fields, r.Roles.Worker) != "w3" || value(r.Fields, "trace_id") != trace {
-			t.Errorf("record %d: %v", i, r.Fields)
-		}
-		fields, err := tracelog.ParseObject(r.Raw)
-		if diff := cmp.Diff(r.Fields, fields); err != nil || diff != "" {
-			t.Errorf("record %d reads otherwise from its line: %v\n%s", i, err, diff)
-		}
-		records = append(records, got)
-	}
-	return records
-}
-
 func TestTempoFindsATraceByAnAttribute(t *testing.T) {
 	server := &tempoServer{t: t, traces: map[string]*otlpTraceJSON{
 		traceOne: aTrace(t, traceOne, map[string]any{"req_id": "req_1"}),
 		traceTwo: aTrace(t, traceTwo, map[string]any{"req_id": "req_10"}),
 	}}
-	home := newTempo(t, server, nil)
+	home := newTempo(t, serve(t, server.ServeHTTP))
 	found := find(t, home, tracelog.Query{ID: "req_1"})
 	if diff := cmp.Diff(wantSpans(), spanRecords(t, found, traceOne)); diff != "" {
 		t.Errorf("records (-want +got):\n%s", diff)
@@ -280,7 +215,7 @@ func TestTempoFindsATraceByItsID(t *testing.T) {
 			if len(id) == 16 { // Tempo pads
 				server.traces[id] = server.traces[whole]
 			}
-			found := find(t, newTempo(t, server, nil), tracelog.Query{ID: id})
+			found := find(t, newTempo(t, serve(t, server.ServeHTTP)), tracelog.Query{ID: id})
 			if !found.Coverage.Complete || !found.Coverage.From.IsZero() || slices.Contains(server.asked, "/api/search") {
 				t.Errorf("asked %q, %+v", server.asked, found.Coverage)
 			}
@@ -296,7 +231,7 @@ func TestTempoFindsATraceByItsID(t *testing.T) {
 
 func TestTempoTakesAnIDInHexForAnAttributeToo(t *testing.T) {
 	server := &tempoServer{t: t, traces: map[string]*otlpTraceJSON{traceTwo: aTrace(t, traceTwo, map[string]any{"req_id": traceOne})}}
-	if found := find(t, newTempo(t, server, nil), tracelog.Query{ID: traceOne}); len(found.Records) != 3 || !found.Coverage.Complete {
+	if found := find(t, newTempo(t, serve(t, server.ServeHTTP)), tracelog.Query{ID: traceOne}); len(found.Records) != 3 || !found.Coverage.Complete {
 		t.Errorf("asked %q, %+v", server.asked, found.Coverage)
 	}
 }
@@ -309,10 +244,10 @@ func TestTempoIDsStayInTheirString(t *testing.T) {
 		server.traces[trace] = aTrace(t, trace, map[string]any{"req_id": id})
 	}
 	server.traces[traceOne] = aTrace(t, traceOne, map[string]any{"req_id": 7})
-	home := newTempo(t, server, nil)
+	home := newTempo(t, serve(t, server.ServeHTTP))
 	for i, id := range ids {
 		found := find(t, home, tracelog.Query{ID: id})
-		if len(found.Records) != 3 || value(found.Records[0].Fields, "trace_id") != fmt.Sprintf("%032x", i+1) {
+		if len(found.Records) != 3 || tracelog.TextOf(found.Records[0].Fields, "trace_id") != fmt.Sprintf("%032x", i+1) {
 			t.Errorf("id %q: %q", id, allTold(found))
 		}
 	}
@@ -329,7 +264,7 @@ func TestTempoSaysWhatIsMissing(t *testing.T) {
 		id := fmt.Sprintf("%032x", i+1)
 		many.traces[id] = aTrace(t, id, map[string]any{"req_id": "req_1"})
 	}
-	found := find(t, newTempo(t, many, func(o *TempoOptions) { o.MaxTraces = 3 }), tracelog.Query{ID: "req_1"})
+	found := find(t, newTempo(t, serve(t, many.ServeHTTP), func(o *TempoOptions) { o.MaxTraces = 3 }), tracelog.Query{ID: "req_1"})
 	if part := onlyPart(t, found.Coverage); part.Complete || len(found.Records) != 9 || !strings.Contains(part.Note, "more than 3 traces") {
 		t.Errorf("%d records, %+v", len(found.Records), part)
 	}
@@ -338,7 +273,7 @@ func TestTempoSaysWhatIsMissing(t *testing.T) {
 		body := aTrace(t, traceOne, nil).body
 		json.NewEncoder(w).Encode(map[string]any{"trace": map[string]any{"resourceSpans": body["batches"]}, "status": "PARTIAL", "message": "trace exceeds max size"})
 	})
-	found = find(t, newTempo(t, partial, nil), tracelog.Query{ID: traceOne})
+	found = find(t, newTempo(t, serve(t, partial)), tracelog.Query{ID: traceOne})
 	if part := onlyPart(t, found.Coverage); part.Complete || len(found.Records) != 3 || !strings.Contains(part.Note, "trace exceeds max size") {
 		t.Errorf("%d records, %+v", len(found.Records), part)
 	}
@@ -350,7 +285,7 @@ func TestTempoSaysWhatIsMissing(t *testing.T) {
 		}
 		fmt.Fprintf(w, `{"traces":[{"traceID":%q}]}`, traceOne)
 	})
-	found = find(t, newTempo(t, gone, nil), tracelog.Query{ID: "req_1"})
+	found = find(t, newTempo(t, serve(t, gone)), tracelog.Query{ID: "req_1"})
 	if part := onlyPart(t, found.Coverage); part.Complete || !strings.Contains(part.Note, "not there to be read") {
 		t.Errorf("%+v", part)
 	}
@@ -366,7 +301,7 @@ func TestTempoTrustsNoHit(t *testing.T) {
 			}
 			json.NewEncoder(w).Encode(map[string]any{"traces": []any{map[string]any{"traceID": id}}})
 		})
-		if failure := failureOf(context.Background(), t, newTempo(t, server, nil)); failure.Reason != ReasonBadResponse {
+		if failure := failureOf(context.Background(), t, newTempo(t, serve(t, server))); failure.Reason != ReasonBadResponse {
 			t.Errorf("hit %q: %+v", id, failure)
 		}
 	}
@@ -377,14 +312,14 @@ func TestTempoTrustsNoHit(t *testing.T) {
 		}
 		json.NewEncoder(w).Encode(aTrace(t, traceOne, map[string]any{"req_id": "req_10"}).body)
 	})
-	if found := find(t, newTempo(t, other, nil), tracelog.Query{ID: "req_1"}); len(found.Records) != 0 {
+	if found := find(t, newTempo(t, serve(t, other)), tracelog.Query{ID: "req_1"}); len(found.Records) != 0 {
 		t.Errorf("records of another request: %q", allTold(found))
 	}
 }
 
 func TestTempoSearchesAWeekAtATime(t *testing.T) {
 	server := &tempoServer{t: t, traces: map[string]*otlpTraceJSON{traceOne: aTrace(t, traceOne, map[string]any{"req_id": "req_1"})}}
-	home := newTempo(t, server, func(o *TempoOptions) { o.LookBack = 30 * 24 * time.Hour })
+	home := newTempo(t, serve(t, server.ServeHTTP), func(o *TempoOptions) { o.LookBack = 30 * 24 * time.Hour })
 	found := find(t, home, tracelog.Query{ID: "req_1"})
 	if len(found.Records) != 3 || !found.Coverage.Complete || !found.Coverage.From.Equal(noon.Add(-30*24*time.Hour)) {
 		t.Errorf("%d records, %+v", len(found.Records), found.Coverage)
@@ -421,11 +356,8 @@ func TestTempoPicks(t *testing.T) {
 		}
 		json.NewEncoder(w).Encode(map[string]any{"traces": traces})
 	})
-	home := newTempo(t, server, nil)
-	picked, err := home.Pick(context.Background(), tracelog.Pick{By: tracelog.PickSlowest, N: 3, At: noon, Route: "/v1/models", Within: time.Hour})
-	if err != nil {
-		t.Fatal(err)
-	}
+	home := newTempo(t, serve(t, server))
+	picked := pick(t, home, tracelog.Pick{By: tracelog.PickSlowest, N: 3, Route: "/v1/models", Within: time.Hour})
 	want := []tracelog.Candidate{
 		{ID: "req_499", Source: "traces", Time: began.Add(499*time.Second + 9980*time.Millisecond), Duration: 9980 * time.Millisecond, Error: "gone"},
 		{ID: "req_498", Source: "traces", Time: began.Add(498*time.Second + 9960*time.Millisecond), Duration: 9960 * time.Millisecond},
@@ -439,10 +371,7 @@ func TestTempoPicks(t *testing.T) {
 	}
 
 	queries = nil
-	picked, err = home.Pick(context.Background(), tracelog.Pick{By: tracelog.PickFailing, N: 2, At: noon})
-	if err != nil {
-		t.Fatal(err)
-	}
+	picked = pick(t, home, tracelog.Pick{By: tracelog.PickFailing, N: 2})
 	if len(picked.Candidates) != 2 || picked.Candidates[0].Error == "" || picked.Coverage.Complete {
 		t.Errorf("more failed than were given, and any of them: %+v", picked)
 	}
@@ -451,9 +380,7 @@ func TestTempoPicks(t *testing.T) {
 	}
 
 	queries = nil
-	if _, err = home.Pick(context.Background(), tracelog.Pick{By: tracelog.PickToolCall, N: 2, At: noon}); err != nil {
-		t.Fatal(err)
-	}
+	pick(t, home, tracelog.Pick{By: tracelog.PickToolCall, N: 2})
 	if len(queries) != 2 || queries[1] != `{ (.tool_call = true || .tool_call = "true") }`+show {
 		t.Errorf("asked %q", queries)
 	}

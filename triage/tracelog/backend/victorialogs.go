@@ -78,13 +78,74 @@ func (v *VictoriaLogs) Pick(ctx context.Context, p tracelog.Pick) (*tracelog.Pic
 		lines := 0
 		err := v.entries(ctx, w, v.pickQuery(c), 0, g, func(line []byte) {
 			lines++
-			if c, ok := g.candidateLine(line, entryTime); ok {
+			if c, ok := g.candidateLine(line, p.By, entryTime); ok {
 				s.candidates = append(s.candidates, c)
 			}
 		})
 		s.cut = lines >= c.candidates
 		return s, err
 	}})
+}
+
+// victoriaPage is how many entries are asked for at a time.
+const victoriaPage = 5000
+
+// Between gives all entries of a window.
+func (v *VictoriaLogs) Between(ctx context.Context, q tracelog.LineQuery, each func(*tracelog.Record) bool) (*tracelog.Lines, error) {
+	return v.between(ctx, q, each, reading{
+		longest: victoriaLongest,
+		pages:   v.pages,
+		any: func(ctx context.Context, w window, g *gathering) (found bool, err error) {
+			err = v.entries(ctx, w, v.filter, 1, g, func([]byte) { found = true })
+			return found, err
+		},
+	})
+}
+
+// LineSources implements tracelog.Liner.
+func (v *VictoriaLogs) LineSources() []string { return []string{v.name} }
+
+// pages takes the entries of a window, page after page from its beginning,
+// until take returns false.
+func (v *VictoriaLogs) pages(ctx context.Context, w window, g *gathering, take takeLine) error {
+	query := fmt.Sprintf("(%s) | sort by (_time) limit %d", v.filter, victoriaPage)
+	var edge map[string]bool // entries at w.from that are known
+	for w.from.Before(w.to) {
+		var last time.Time
+		at := map[string]bool{} // the entries at last
+		lines, fresh, more := 0, false, true
+		err := v.entries(ctx, w, query, 0, g, func(line []byte) {
+			lines++
+			var written time.Time
+			if fields, err := tracelog.ParseObject(line); err == nil {
+				written = entryTime(fields)
+			}
+			if !written.Equal(last) {
+				last, at = written, map[string]bool{}
+			}
+			at[string(line)] = true
+			if !more || edge[string(line)] {
+				return
+			}
+			fresh = true
+			more = take(bytes.Clone(line), entryTime, nil)
+		})
+		if err != nil || !more || lines < victoriaPage || last.IsZero() {
+			return err
+		}
+		if !fresh {
+			g.short("more than %d entries at %s; not all of them were taken", victoriaPage, last.UTC().Format(time.RFC3339Nano))
+			w.from, edge = last.Add(time.Nanosecond), nil
+			continue
+		}
+		if last.Equal(w.from) {
+			for line := range edge {
+				at[line] = true
+			}
+		}
+		w.from, edge = last, at
+	}
+	return nil
 }
 
 // anyOf is a filter that holds when one of the fields meets the condition. A
@@ -176,6 +237,6 @@ func (v *VictoriaLogs) entries(ctx context.Context, w window, query string, limi
 // entryTime is when VictoriaLogs says that an entry was written, the zero time
 // where it does not.
 func entryTime(fields map[string]any) time.Time {
-	t, _ := tracelog.ParseTime(value(fields, "_time"))
+	t, _ := tracelog.ParseTime(tracelog.TextOf(fields, "_time"))
 	return t
 }

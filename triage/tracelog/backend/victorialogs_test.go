@@ -1,7 +1,6 @@
 package backend
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -93,19 +92,6 @@ func exactFilters(query string) (pairs [][2]string, ok bool) {
 	return nil, false
 }
 
-func newVictoria(t *testing.T, h http.Handler, change func(*VictoriaLogsOptions)) *VictoriaLogs {
-	t.Helper()
-	o := VictoriaLogsOptions{Options: lineOptions(serve(t, h.ServeHTTP)), Filter: `{app="codex"}`}
-	if change != nil {
-		change(&o)
-	}
-	v, err := NewVictoriaLogs(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
-
 // entry is a log entry as VictoriaLogs keeps it.
 func entry(after time.Duration, fields map[string]string) map[string]string {
 	e := maps.Clone(fields)
@@ -123,7 +109,7 @@ func TestVictoriaLogsFindsTheEntriesOfARequest(t *testing.T) {
 		entry(6*time.Second, map[string]string{"_msg": "req_1"}),
 		entry(-8*time.Hour, map[string]string{"req_id": "req_1", "_msg": "before the look-back"}),
 	}}
-	found := find(t, newVictoria(t, server, nil), tracelog.Query{ID: "req_1"})
+	found := find(t, newVictoria(t, serve(t, server.ServeHTTP)), tracelog.Query{ID: "req_1"})
 	var got []string
 	for _, r := range found.Records {
 		got = append(got, fmt.Sprintf("%s %s %v", r.Time.Sub(began), r.ID, r.Links))
@@ -141,7 +127,7 @@ func TestVictoriaLogsIDsStayInTheirString(t *testing.T) {
 	for i, id := range hostileIDs() {
 		server.entries = append(server.entries, entry(time.Duration(i)*time.Second, map[string]string{"req_id": id}))
 	}
-	home := newVictoria(t, server, nil)
+	home := newVictoria(t, serve(t, server.ServeHTTP))
 	for i, id := range hostileIDs() {
 		found := find(t, home, tracelog.Query{ID: id})
 		if len(found.Records) != 1 || !found.Records[0].Time.Equal(began.Add(time.Duration(i)*time.Second)) {
@@ -156,7 +142,7 @@ func TestVictoriaLogsStopsAtItsBound(t *testing.T) {
 		server.entries = append(server.entries, entry(time.Duration(i)*time.Second, map[string]string{"req_id": "req_1", "n": fmt.Sprint(i)}))
 	}
 	for bound, complete := range map[int]bool{9: false, 10: true, 11: true} {
-		home := newVictoria(t, server, func(o *VictoriaLogsOptions) { o.MaxRecords = bound })
+		home := newVictoria(t, serve(t, server.ServeHTTP), func(o *VictoriaLogsOptions) { o.MaxRecords = bound })
 		found := find(t, home, tracelog.Query{ID: "req_1"})
 		if len(found.Records) != min(bound, 10) || found.Coverage.Complete != complete {
 			t.Errorf("bound %d: %d records, %+v", bound, len(found.Records), found.Coverage)
@@ -169,7 +155,7 @@ func TestVictoriaLogsLooksAroundTheHintFirst(t *testing.T) {
 		entry(0, map[string]string{"req_id": "req_1"}),
 		entry(30*time.Minute, map[string]string{"req_id": "req_1"}),
 	}}
-	home := newVictoria(t, server, nil)
+	home := newVictoria(t, serve(t, server.ServeHTTP))
 	near := find(t, home, tracelog.Query{ID: "req_1", At: began, Near: true})
 	if len(near.Records) != 1 || near.Coverage.Complete || server.asked != 1 {
 		t.Errorf("asked %d times, %+v", server.asked, near.Coverage)
@@ -197,7 +183,7 @@ func TestVictoriaLogsKeepsWhatCameBeforeABreak(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			home := newVictoria(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, test.body) }), nil)
+			home := newVictoria(t, serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, test.body) }))
 			found := find(t, home, tracelog.Query{ID: "req_1"})
 			part := onlyPart(t, found.Coverage)
 			if len(found.Records) != test.records || part.Complete != (test.note == "") || !strings.Contains(part.Note, test.note) {
@@ -233,16 +219,16 @@ func TestVictoriaLogsPicksInOrder(t *testing.T) {
 		},
 	}
 	answer := []map[string]string{
-		entry(time.Second, map[string]string{"req_id": "req_a", "latency_ms": "2000", "status": "200"}),
-		entry(time.Second, map[string]string{"req_id": "req_b", "latency_ms": "9000", "status": "503"}),
-		entry(2*time.Second, map[string]string{"req_id": "req_b", "latency_ms": "1000", "error": "gone"}),
-		entry(3*time.Second, map[string]string{"ctx.req_id": "req_c", "latency_ms": "NaN"}),
+		entry(time.Second, map[string]string{"req_id": "req_a", "latency_ms": "2000", "status": "200", "tool_call": "true"}),
+		entry(time.Second, map[string]string{"req_id": "req_b", "latency_ms": "9000", "status": "503", "tool_call": "true"}),
+		entry(2*time.Second, map[string]string{"req_id": "req_b", "latency_ms": "1000", "error": "gone", "tool_call": "true"}),
+		entry(3*time.Second, map[string]string{"ctx.req_id": "req_c", "latency_ms": "NaN", "tool_call": "get_weather"}),
 		entry(3*time.Second, map[string]string{"_msg": "of no request"}),
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			var queries []string
-			home := newVictoria(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			home := newVictoria(t, serve(t, func(w http.ResponseWriter, r *http.Request) {
 				queries = append(queries, r.PostFormValue("query"))
 				if r.PostFormValue("limit") != "" {
 					t.Error("a limit beside a query that sorts would give the latest only")
@@ -250,12 +236,8 @@ func TestVictoriaLogsPicksInOrder(t *testing.T) {
 				for _, e := range answer {
 					json.NewEncoder(w).Encode(e)
 				}
-			}), nil)
-			test.pick.At = noon
-			picked, err := home.Pick(context.Background(), test.pick)
-			if err != nil {
-				t.Fatal(err)
-			}
+			}))
+			picked := pick(t, home, test.pick)
 			var got []string
 			for _, c := range picked.Candidates {
 				took := c.Duration

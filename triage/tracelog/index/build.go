@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"triagebot/triage/tracelog/bytescan"
 )
 
 const (
@@ -30,6 +32,7 @@ type builder struct {
 	from, to       int64
 	entries, spare []entry
 	blocks         []block
+	tooLong        uint32 // lines
 	tail           []byte // the bytes before to, as they were read
 	full           bool
 }
@@ -38,7 +41,7 @@ type builder struct {
 // limit, or until the segment is full. It returns nil when no line ends there.
 // The header lacks what is known of the log's begin.
 func (b *builder) build(ctx context.Context, log io.ReaderAt, from, limit int64) (*header, error) {
-	b.from, b.to, b.full = from, from, false
+	b.from, b.to, b.full, b.tooLong = from, from, false, 0
 	b.entries, b.tail = b.entries[:0], b.tail[:0]
 	b.blocks = append(b.blocks[:0], block{offset: from, summary: emptySummary})
 	n := 0                 // bytes in the buffer
@@ -65,6 +68,7 @@ func (b *builder) build(ctx context.Context, log io.ReaderAt, from, limit int64)
 				continue
 			}
 			b.to += skipped.bytes
+			b.tooLong++
 			b.tail = keepLast(b.tail, skipped.last)
 			skipped = skippedRun{}
 			text = text[end+1:]
@@ -86,7 +90,7 @@ func (b *builder) build(ctx context.Context, log io.ReaderAt, from, limit int64)
 	}
 	b.endBlock(b.to)
 	b.entries, b.spare = sortEntries(b.entries, b.spare)
-	return &header{From: from, To: b.to, Tail: sum(b.tail), TailLen: uint32(len(b.tail))}, nil
+	return &header{From: from, To: b.to, Tail: sum(b.tail), TailLen: uint32(len(b.tail)), TooLong: b.tooLong}, nil
 }
 
 // skippedRun is what was read of a line that is too long.
@@ -130,6 +134,7 @@ func (b *builder) lines(text []byte) {
 		return true
 	})
 	b.to += int64(taken)
+	b.tooLong += uint32(bytescan.CountLonger(text[:taken], b.extractor.maxLine))
 	b.tail = keepLast(b.tail, text[:taken])
 }
 
@@ -151,7 +156,10 @@ func (b *builder) merge(parts []*segment) (*header, error) {
 	}
 	b.entries, b.spare = sortEntries(b.entries, b.spare)
 	merged := last.header
-	merged.From = first.From
+	merged.From, merged.TooLong = first.From, 0
+	for _, part := range parts {
+		merged.TooLong += part.TooLong
+	}
 	return &merged, nil
 }
 

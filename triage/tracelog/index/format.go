@@ -72,11 +72,12 @@ type header struct {
 	Entries          uint32
 	BucketBits       uint32
 	Blocks           uint32
+	TooLong          uint32 // lines over Spec.MaxLine that begin here
 	BlocksCRC        uint32
 	CRC              uint32 // of all before it
 }
 
-const headerSize = 8 + 3*16 + 2*8 + 7*4
+const headerSize = 8 + 3*16 + 2*8 + 8*4
 
 // checksum is a CRC32C that begins with a salt.
 func checksum(salt uint32, b []byte) uint32 {

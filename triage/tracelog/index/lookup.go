@@ -30,6 +30,9 @@ type Rest struct {
 	// wrong with the first of them. The next update makes them anew.
 	Damaged int
 	Problem error
+	// TooLong is how many lines over Spec.MaxLine, which are not indexed, begin
+	// outside of Scan.
+	TooLong int
 }
 
 func (r *Rest) scan(from, to int64) {
@@ -167,6 +170,8 @@ func (l *logIndex) ask(ctx context.Context, log *os.File, size int64, look func(
 		}
 		if scan {
 			rest.scan(s.From, min(s.To, size))
+		} else {
+			rest.TooLong += int(s.TooLong)
 		}
 	}
 	rest.scan(end, size)
@@ -177,7 +182,7 @@ func (l *logIndex) ask(ctx context.Context, log *os.File, size int64, look func(
 		rest.Rewritten = true
 	}
 	if rest.Rewritten {
-		rest.Scan = nil
+		rest.Scan, rest.TooLong = nil, 0
 		rest.scan(0, size)
 	}
 	return rest, nil

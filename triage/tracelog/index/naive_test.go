@@ -166,6 +166,21 @@ func checkBlocks(t testing.TB, x *Index, log *os.File, spec Spec) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	tooLong := 0
+	for at := 0; at < len(text); {
+		end := at + bytes.IndexByte(text[at:], '\n')
+		unknown := slices.ContainsFunc(summary.Scan, func(r Range) bool { return int64(at) >= r.From && int64(at) < r.To })
+		if end < at {
+			break // it has not ended, and is not indexed
+		}
+		if end-at > spec.MaxLine && !unknown {
+			tooLong++
+		}
+		at = end + 1
+	}
+	if summary.TooLong != tooLong {
+		t.Fatalf("%d lines are said to be too long, want %d", summary.TooLong, tooLong)
+	}
 	all := slices.Clone(summary.Scan)
 	for _, b := range summary.Blocks {
 		all = append(all, b.Range)

@@ -1,0 +1,230 @@
+// The JSON as Grafana writes it, versions of its schema from before 16 to 39
+// and more. Unknown keys are ignored: the format grows with each release.
+
+package dashboard
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+type dashboardJSON struct {
+	UID           string      `json:"uid"`
+	Title         string      `json:"title"`
+	SchemaVersion int         `json:"schemaVersion"`
+	Panels        []panelJSON `json:"panels"`
+	Rows          []struct {
+		Panels []panelJSON `json:"panels"`
+	} `json:"rows"`
+	Templating struct {
+		List []variableJSON `json:"list"`
+	} `json:"templating"`
+}
+
+type panelJSON struct {
+	ID              int64           `json:"id"`
+	Title           string          `json:"title"`
+	Type            string          `json:"type"`
+	Interval        string          `json:"interval"`
+	Datasource      datasourceType  `json:"datasource"`
+	Targets         []targetJSON    `json:"targets"`
+	Panels          []panelJSON     `json:"panels"`
+	LibraryPanel    json.RawMessage `json:"libraryPanel"`
+	Transformations []struct {
+		ID       string          `json:"id"`
+		Disabled bool            `json:"disabled"`
+		Options  json.RawMessage `json:"options"`
+	} `json:"transformations"`
+	FieldConfig struct {
+		Defaults  fieldJSON `json:"defaults"`
+		Overrides []struct {
+			Matcher struct {
+				ID      string          `json:"id"`
+				Options json.RawMessage `json:"options"`
+			} `json:"matcher"`
+			Properties []struct {
+				ID    string          `json:"id"`
+				Value json.RawMessage `json:"value"`
+			} `json:"properties"`
+		} `json:"overrides"`
+	} `json:"fieldConfig"`
+	Options struct {
+		ReduceOptions struct {
+			Calcs []string `json:"calcs"`
+		} `json:"reduceOptions"`
+		YAxis struct { // of a heatmap
+			Unit     string `json:"unit"`
+			Decimals *int   `json:"decimals"`
+		} `json:"yAxis"`
+		Calculate bool `json:"calculate"`
+	} `json:"options"`
+	// Of the old graph panel.
+	YAxes []struct {
+		Format   string   `json:"format"`
+		Decimals *int     `json:"decimals"`
+		Min      looseNum `json:"min"`
+		Max      looseNum `json:"max"`
+	} `json:"yaxes"`
+	RawThresholds json.RawMessage `json:"thresholds"` // text in the old singlestat panel
+}
+
+type targetJSON struct {
+	RefID        string         `json:"refId"`
+	Expr         string         `json:"expr"`
+	LegendFormat string         `json:"legendFormat"`
+	Instant      bool           `json:"instant"`
+	Range        *bool          `json:"range"`
+	Format       string         `json:"format"`
+	Interval     string         `json:"interval"`
+	Datasource   datasourceType `json:"datasource"`
+	Hide         bool           `json:"hide"`
+}
+
+// datasourceType is the type of {"type": "prometheus", "uid": …}; a plain name,
+// as older dashboards have it, and null tell none.
+type datasourceType string
+
+func (d *datasourceType) UnmarshalJSON(data []byte) error {
+	var object struct {
+		Type string `json:"type"`
+		UID  string `json:"uid"`
+	}
+	if json.Unmarshal(data, &object) == nil {
+		*d = datasourceType(object.Type)
+		if object.UID == "__expr__" {
+			*d = "__expr__"
+		}
+	}
+	return nil
+}
+
+// looseNum is a number that may be written as text, or be null.
+type looseNum struct{ v *float64 }
+
+func (n *looseNum) UnmarshalJSON(data []byte) error {
+	if v, err := strconv.ParseFloat(strings.Trim(string(data), `"`), 64); err == nil {
+		n.v = &v
+	}
+	return nil
+}
+
+// drawableTypes are the panel types that can be drawn.
+func drawableTypes() []string {
+	return []string{"timeseries", "stat", "gauge", "bargauge", "table", "heatmap"}
+}
+
+func (p *panelJSON) panel() Panel {
+	out := Panel{
+		ID: p.ID, Title: p.Title, Type: p.Type, Interval: p.Interval, Datasource: string(p.Datasource),
+		Calc: "lastNotNull", Field: p.FieldConfig.Defaults.field(),
+	}
+	if p.Type == "graph" {
+		out.Type = "timeseries"
+		p.oldGraph(&out.Field)
+	}
+	if calcs := p.Options.ReduceOptions.Calcs; len(calcs) > 0 {
+		out.Calc = calcs[0]
+	}
+	if p.Type == "heatmap" {
+		if u := p.Options.YAxis.Unit; u != "" {
+			out.Field.Unit = u
+		}
+		if p.Options.YAxis.Decimals != nil {
+			out.Field.Decimals = p.Options.YAxis.Decimals
+		}
+	}
+	for i, t := range p.Targets {
+		if i == maxTargets {
+			out.Unsupported = fmt.Sprintf("it has more than %d queries", maxTargets)
+			break
+		}
+		out.Targets = append(out.Targets, Target{
+			RefID: t.RefID, Expr: t.Expr, Legend: t.LegendFormat, Instant: t.Instant && (t.Range == nil || !*t.Range),
+			Heatmap: t.Format == "heatmap", Interval: t.Interval, Datasource: string(t.Datasource), Hidden: t.Hide,
+		})
+	}
+	if mode := p.FieldConfig.Defaults.Custom.Stacking.Mode; mode != "" && mode != "none" {
+		out.Transforms = append(out.Transforms, "stacking")
+	}
+	if scale := p.FieldConfig.Defaults.Custom.ScaleDistribution.Type; scale != "" && scale != "linear" {
+		out.Transforms = append(out.Transforms, scale+" axis")
+	}
+	p.overrides(&out)
+	p.transformations(&out)
+	switch {
+	case out.Unsupported != "":
+	case len(p.LibraryPanel) > 0 && string(p.LibraryPanel) != "null" && len(p.Targets) == 0:
+		out.Unsupported = "it is a library panel, whose queries are kept in Grafana and not in the dashboard"
+	case !slices.Contains(drawableTypes(), out.Type):
+		out.Unsupported = fmt.Sprintf("panels of type %s cannot be drawn from JSON, only %s", p.Type, strings.Join(drawableTypes(), ", "))
+	case p.Type == "heatmap" && p.Options.Calculate:
+		out.Unsupported = "it counts its values into buckets itself; only the buckets of a histogram can be drawn"
+	case len(out.Shown()) == 0:
+		out.Unsupported = "it has no query"
+	}
+	return out
+}
+
+// oldGraph takes what the graph panel kept elsewhere.
+func (p *panelJSON) oldGraph(f *Field) {
+	if len(p.YAxes) > 0 {
+		left := p.YAxes[0]
+		f.Unit, f.Decimals, f.Min, f.Max = left.Format, left.Decimals, left.Min.v, left.Max.v
+	}
+	var old []struct {
+		Value     *float64 `json:"value"`
+		ColorMode string   `json:"colorMode"`
+		Fill      bool     `json:"fill"`
+	}
+	if json.Unmarshal(p.RawThresholds, &old) != nil {
+		return
+	}
+	colors := map[string]string{"critical": "red", "warning": "orange", "ok": "green"}
+	for _, t := range old {
+		if t.Value == nil {
+			continue
+		}
+		color := colors[t.ColorMode]
+		if color == "" {
+			color = "red"
+		}
+		f.ThresholdStyle = "line"
+		if t.Fill {
+			f.ThresholdStyle = "line+area"
+		}
+		f.Thresholds = append(f.Thresholds, Threshold{Value: *t.Value, Color: color})
+	}
+}
+
+// overrides are those matched by name, pattern or query; the others are named.
+func (p *panelJSON) overrides(out *Panel) {
+	for _, o := range p.FieldConfig.Overrides {
+		var text string
+		override := Override{By: o.Matcher.ID, set: map[string]json.RawMessage{}}
+		if json.Unmarshal(o.Matcher.Options, &text) != nil || !override.matching(text) {
+			out.Transforms = append(out.Transforms, "override "+o.Matcher.ID)
+			continue
+		}
+		for _, property := range o.Properties {
+			override.set[property.ID] = property.Value
+		}
+		out.Overrides = append(out.Overrides, override)
+	}
+}
+
+// transformations takes what arranges a table, and names the rest.
+func (p *panelJSON) transformations(out *Panel) {
+	for _, t := range p.Transformations {
+		switch {
+		case t.Disabled:
+		case t.ID == "organize" && json.Unmarshal(t.Options, &out.Columns) == nil:
+		case out.Type == "table" && (t.ID == "merge" || t.ID == "joinByField" || t.ID == "seriesToColumns" || t.ID == "labelsToFields"):
+			// A table is drawn with the queries' series joined by their labels.
+		default:
+			out.Transforms = append(out.Transforms, "transformation "+t.ID)
+		}
+	}
+}
