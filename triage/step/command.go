@@ -5,6 +5,7 @@
 package step
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -19,21 +20,25 @@ import (
 	"triagebot/triage/strictyaml"
 )
 
-// Bounds of a command's options.
+// Bounds of what the configuration may allow a command, and its defaults.
 const (
-	defaultCommandTimeout = 10 * time.Second
-	minCommandTimeout     = 100 * time.Millisecond
-	maxCommandTimeout     = 10 * time.Minute
-	defaultMaxOutput      = 64 << 10 // bytes, of each of the two streams
-	maxMaxOutput          = 1 << 20
-	maxArgs               = 50
-	maxArg                = 8 << 10 // bytes of one
+	DefaultCommandTimeout = 10 * time.Second
+	MinCommandTimeout     = 100 * time.Millisecond
+	MaxCommandTimeout     = 10 * time.Minute
+	DefaultCommandOutput  = 64 << 10 // bytes, of each of the two streams
+	MaxCommandOutput      = 1 << 20
+)
+
+// Bounds of its arguments.
+const (
+	maxArgs = 50
+	maxArg  = 8 << 10 // bytes of one
 )
 
 // AllowedCommand is a program that playbooks may run.
 type AllowedCommand struct {
-	Timeout   time.Duration // longest; 0 for defaultCommandTimeout
-	MaxOutput int           // bytes, at most; 0 for defaultMaxOutput
+	Timeout   time.Duration // longest; 0 for DefaultCommandTimeout
+	MaxOutput int           // bytes, at most; 0 for DefaultCommandOutput
 	Env       []string      // names of variables that may be passed on
 }
 
@@ -48,14 +53,15 @@ type Process struct {
 
 // Ended is how a run of a program ended.
 type Ended struct {
-	ExitCode       int
-	Stdout, Stderr []byte // as bounded
-	Cut            int64  // bytes left out of both
+	ExitCode             int    // 128 and the signal's number where a signal ended it
+	Stdout, Stderr       []byte // as bounded
+	CutStdout, CutStderr int64  // bytes left out
+	Left                 error  // why its folder could not be removed; nil when it is gone
 }
 
-// Starter runs programs; package step has one for this system. Run returns once
-// the program and all that it started are gone. An error means that it has no
-// exit code: it could not be started, or ctx ended it.
+// Starter runs programs; Programs does on this system. Run returns once the
+// program is gone, and its process group with it. An error means that there is
+// no exit code: it could not be started, or ctx ended it.
 type Starter interface {
 	Run(ctx context.Context, p Process) (Ended, error)
 }
@@ -70,7 +76,7 @@ type commandYAML struct {
 	Env       []string `yaml:"env"` // names
 	Timeout   string   `yaml:"timeout"`
 	MaxOutput string   `yaml:"max_output"`
-	JSON      bool     `yaml:"json"` // whether the output is one JSON value
+	JSON      *bool    `yaml:"json"` // whether the output is one JSON value; default: when it begins like an object or a list
 }
 
 // commandAction is a decoded command step.
@@ -81,7 +87,7 @@ type commandAction struct {
 	env       []string
 	timeout   time.Duration
 	maxOutput int
-	json      bool
+	json      *bool
 }
 
 // argument is one argument's template.
@@ -105,11 +111,11 @@ func (k *command) Decode(c *playbook.Compiler, node *yaml.Node) playbook.Action 
 	case !is:
 		c.Errorf(node, "program", "%q is not allowed by the configuration's commands%s", y.Program, strictyaml.Suggest(y.Program, slices.Sorted(maps.Keys(k.Commands))))
 	}
-	a.timeout = orDefault(allowed.Timeout, defaultCommandTimeout)
+	a.timeout = cmp.Or(allowed.Timeout, DefaultCommandTimeout)
 	if y.Timeout != "" {
-		a.timeout = c.Duration(node, "timeout", y.Timeout, minCommandTimeout, a.timeout)
+		a.timeout = c.Duration(node, "timeout", y.Timeout, MinCommandTimeout, a.timeout)
 	}
-	a.maxOutput = orDefault(allowed.MaxOutput, defaultMaxOutput)
+	a.maxOutput = cmp.Or(allowed.MaxOutput, DefaultCommandOutput)
 	if y.MaxOutput != "" {
 		switch size, err := parseSize(y.MaxOutput); {
 		case err != nil:
@@ -134,18 +140,9 @@ func (k *command) Decode(c *playbook.Compiler, node *yaml.Node) playbook.Action 
 	return a
 }
 
-func orDefault[T comparable](v, fallback T) T {
-	var zero T
-	if v == zero {
-		return fallback
-	}
-	return v
-}
-
 // Vars are: exit_code; output, what it wrote to its standard output, as valid
 // UTF-8, its head and its tail where that is longer than max_output; cut,
-// whether it was; json, the output decoded where the step says that it is JSON,
-// else an empty map.
+// whether it was; json, the output decoded, an empty map where it is no JSON.
 func (a *commandAction) Vars() map[string]*cel.Type {
 	return map[string]*cel.Type{
 		"exit_code": cel.IntType,
@@ -182,10 +179,10 @@ func (a *commandAction) render(env *playbook.Env) ([]string, error) {
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("argument %d cannot be written: %w", i+1, err)
-		case strings.ContainsRune(arg, 0):
+		case strings.ContainsRune(arg, 0): // which would end it there
 			return nil, fmt.Errorf("argument %d, %s, holds a NUL and is refused", i+1, template.Source())
 		case strings.HasPrefix(arg, "-") && !template.option:
-			return nil, fmt.Errorf("argument %d, %s, becomes %q: a value must not begin with -, for it would be taken for an option", i+1, template.Source(), cut(safeText(arg), maxShownValue))
+			return nil, fmt.Errorf("argument %d, %s, becomes %q: a value must not begin with -, for it would be taken for an option", i+1, template.Source(), cut(a.deps.Redact.Text(safeText(arg)), maxShownValue))
 		case len(arg) > maxArg:
 			return nil, fmt.Errorf("argument %d, %s, has %d bytes; at most %d are passed", i+1, template.Source(), len(arg), maxArg)
 		}

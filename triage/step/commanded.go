@@ -6,9 +6,7 @@ package step
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"strings"
 	"time"
@@ -26,39 +24,43 @@ func (a *commandAction) failure(ctx, bounded context.Context, err error) error {
 		return fmt.Errorf("%s: %w", a.program, ctx.Err())
 	case bounded.Err() != nil:
 		return &playbook.StepError{
-			Err:      fmt.Errorf("%s did not end within %s and was killed, with all that it had started", a.program, a.timeout),
+			Err:      fmt.Errorf("%s did not end within %s and was killed, with what it had started", a.program, a.timeout),
 			NextStep: "Run it by hand to see what it waits for; raise the command's timeout if it is slow by nature.",
 		}
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
-		return &playbook.StepError{Err: err, NextStep: "Check that the program is there and may be executed by triagebot's user."}
 	}
-	return &playbook.StepError{Err: err, NextStep: "Run it by hand; the error is all that is known."}
+	return &playbook.StepError{
+		Err:      err,
+		NextStep: "Check that the program is there, with the interpreter that its first line names, and that triagebot's user may execute it and make folders for temporary files.",
+	}
 }
 
 func (a *commandAction) outcome(env *playbook.Env, p Process, ended Ended, started time.Time, took time.Duration) *playbook.Outcome {
-	output := safeText(string(ended.Stdout))
-	decoded := any(map[string]any{})
-	if a.json {
-		if value, err := wholeJSON(ended.Stdout, ended.Cut > 0); err != nil {
-			env.Debugf("the output is not read as JSON: %v", err)
-		} else {
-			decoded = value
-		}
+	decoded, err := a.decodeJSON(ended)
+	if err != nil {
+		env.Debugf("the output is not read as JSON: %v", err)
+	}
+	if ended.Left != nil {
+		env.Debugf("its folder for temporary files is left behind: %v", ended.Left)
+	}
+	if ended.CutStdout > 0 {
+		env.Debugf("%d bytes of the output are left out (max_output)", ended.CutStdout)
 	}
 	name := filepath.Base(a.program)
-	took = took.Round(time.Millisecond)
 	said := ""
-	if first := firstLine(ended.Stdout, ended.Stderr); first != "" {
-		said = ": " + first
+	if first := a.firstLine(ended.Stdout, ended.Stderr); first != "" {
+		said = ": " + strings.TrimSuffix(first, ".")
 	}
 	return &playbook.Outcome{
 		Rows: []playbook.OutcomeRow{{
 			Value: fmt.Sprintf("exit code %d", ended.ExitCode),
 			Vars: map[string]any{
-				"exit_code": int64(ended.ExitCode), "output": output, "cut": ended.Cut > 0, "json": decoded,
+				"exit_code": int64(ended.ExitCode),
+				"output":    safeText(string(ended.Stdout)),
+				"cut":       ended.CutStdout > 0,
+				"json":      decoded,
 			},
 		}},
-		Headline: fmt.Sprintf("%s ended with %d after %s%s.", name, ended.ExitCode, unit.Millis.Format(float64(took.Milliseconds())), strings.TrimSuffix(said, ".")),
+		Headline: fmt.Sprintf("%s ended with %d after %s%s.", name, ended.ExitCode, unit.Millis.Format(float64(took.Milliseconds())), said),
 		Artifacts: []playbook.Artifact{{
 			Name: stem(env, "command") + ".txt", Title: "Output of " + name, MediaType: "text/plain",
 			Source: a.program, Data: commandFile(p, ended, started, took),
@@ -66,12 +68,28 @@ func (a *commandAction) outcome(env *playbook.Env, p Process, ended Ended, start
 	}
 }
 
-// firstLine is the first line of what it printed that is not empty.
-func firstLine(streams ...[]byte) string {
+// decodeJSON reads the output as JSON when the step says that it is, or it
+// begins so. What is none gives an empty map, so that a condition on a field
+// fails by the field's name.
+func (a *commandAction) decodeJSON(ended Ended) (any, error) {
+	begins := bytes.IndexAny(bytes.TrimSpace(ended.Stdout), "{[") == 0
+	if a.json != nil && !*a.json || a.json == nil && !begins {
+		return map[string]any{}, nil
+	}
+	value, err := wholeJSON(ended.Stdout, ended.CutStdout > 0)
+	if err != nil {
+		return map[string]any{}, err
+	}
+	return value, nil
+}
+
+// firstLine is the first line of what it printed that is not empty. Secrets are
+// masked before it is cut: half of one is not known for one.
+func (a *commandAction) firstLine(streams ...[]byte) string {
 	for _, s := range streams {
 		for line := range bytes.Lines(s) {
-			if text := strings.TrimSpace(tracelog.Harmless(string(line))); text != "" {
-				return text
+			if text := strings.TrimSpace(safeText(string(line))); text != "" {
+				return tracelog.Harmless(a.deps.Redact.Text(text))
 			}
 		}
 	}
@@ -96,49 +114,4 @@ func commandFile(p Process, ended Ended, started time.Time, took time.Duration) 
 		}
 	}
 	return b.Bytes()
-}
-
-// headTail keeps the beginning and the end of what is written, whole up to max
-// bytes.
-type headTail struct {
-	max     int
-	head    []byte
-	tail    []byte // a ring once it is full
-	next    int
-	written int64
-}
-
-func (h *headTail) Write(p []byte) (int, error) {
-	n := len(p)
-	h.written += int64(n)
-	half := (h.max + 1) / 2
-	if room := half - len(h.head); room > 0 {
-		kept := p[:min(room, len(p))]
-		h.head = append(h.head, kept...)
-		p = p[len(kept):]
-	}
-	room := h.max - half
-	if len(p) > room {
-		p = p[len(p)-room:]
-	}
-	for _, c := range p {
-		if len(h.tail) < room {
-			h.tail = append(h.tail, c)
-			continue
-		}
-		h.tail[h.next] = c
-		h.next = (h.next + 1) % room
-	}
-	return n, nil
-}
-
-// bytes are what was kept, with a line that says what was not.
-func (h *headTail) bytes() (kept []byte, cut int64) {
-	cut = h.written - int64(len(h.head)+len(h.tail))
-	kept = bytes.Clone(h.head)
-	if cut > 0 {
-		kept = fmt.Appendf(kept, "\n[%d bytes left out]\n", cut)
-	}
-	kept = append(kept, h.tail[h.next:]...)
-	return append(kept, h.tail[:h.next]...), cut
 }
