@@ -8,7 +8,7 @@ FUZZTIME      ?= 60s
 VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS       := -X github.com/prometheus/common/version.Version=$(VERSION)
 
-.PHONY: build demo test e2e storm e2e-backends bench bench-trace fuzz lint fmt help
+.PHONY: build demo test e2e storm e2e-backends bench bench-trace fuzz docs lint fmt help
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,9 @@ bench-trace: ## trace lookups beside ripgrep and cat, on TRIAGEBOT_TRACE_GB of l
 
 fuzz: ## the webhook decoder, the playbook loader and the Slack escaping for FUZZTIME each, the other fuzz targets briefly
 	.ci/fuzz $(FUZZTIME)
+
+docs: ## the reference in docs/playbooks.md, from the code; a test says when it is old
+	$(GO) generate ./cmd/internal/docs
 
 lint: ## gofumpt, vet, staticcheck and more, see .golangci.yml
 	$(GOLANGCI_LINT) run ./...

@@ -66,17 +66,18 @@ func TestEachFaultFiresItsAlert(t *testing.T) {
 	for _, c := range []struct {
 		fault, alertname string
 		history          time.Duration
+		explanation      string            // its playbook's conclusion
 		want             map[string]string // verdicts of its playbook's steps
 	}{
-		{"slow", "CodexLatencySLOBreach", short, map[string]string{"p95": "abnormal", "recorded-baseline": "abnormal", "backoff": "abnormal", "readyz": "abnormal", "metrics": "normal", "restarts": "normal", "slow-request": "normal"}},
-		{"errors", "CodexErrorRateHigh", short, map[string]string{"error-ratio": "abnormal", "reasons": "normal", "maintenance": "normal", "readyz": "normal", "deploy": "unknown", "failing-request": "abnormal"}},
-		{"restarts", "CodexWorkerRestarts", short, map[string]string{"restarts": "abnormal", "backoff": "abnormal", "backoff-policy": "normal", "readyz": "abnormal", "metrics": "normal"}},
-		{"toolbuffer", "CodexToolBufferAnomaly", short, map[string]string{"anomaly": "abnormal", "still": "abnormal", "readyz": "normal"}},
-		{"maintenance", "CodexMaintenanceEnabled", short, map[string]string{"flag": "abnormal", "readyz": "normal", "refused": "abnormal", "backoff": "normal"}},
+		{"slow", "CodexLatencySLOBreach", short, "worker-backoff", map[string]string{"p95": "abnormal", "recorded-baseline": "abnormal", "backoff": "abnormal", "readyz": "abnormal", "metrics": "normal", "restarts": "normal", "slow-request": "normal"}},
+		{"errors", "CodexErrorRateHigh", short, "backend", map[string]string{"error-ratio": "abnormal", "reasons": "normal", "maintenance": "normal", "readyz": "normal", "failing-request": "abnormal"}},
+		{"restarts", "CodexWorkerRestarts", short, "out-of-memory", map[string]string{"restarts": "abnormal", "backoff": "abnormal", "backoff-policy": "normal", "exits": "abnormal", "persist": "abnormal", "readyz": "abnormal", "metrics": "normal"}},
+		{"toolbuffer", "CodexToolBufferAnomaly", short, "settings", map[string]string{"anomaly": "abnormal", "still": "abnormal", "settings": "abnormal", "streams": "abnormal", "readyz": "normal"}},
+		{"maintenance", "CodexMaintenanceEnabled", short, "left-on", map[string]string{"flag": "abnormal", "readyz": "normal", "refused": "abnormal", "backoff": "normal"}},
 		// The same alerts from other causes: a release that was not there an hour ago,
 		// and turns that wait although no worker backs off.
-		{"deploy", "CodexErrorRateHigh", DefaultHistory, map[string]string{"error-ratio": "abnormal", "maintenance": "normal", "readyz": "normal", "deploy": "abnormal", "failing-request": "abnormal"}},
-		{"overload", "CodexLatencySLOBreach", short, map[string]string{"p95": "abnormal", "recorded-baseline": "abnormal", "backoff": "normal", "restarts": "normal"}},
+		{"deploy", "CodexErrorRateHigh", DefaultHistory, "bad-deploy", map[string]string{"error-ratio": "abnormal", "maintenance": "normal", "readyz": "normal", "changes": "abnormal", "failing-request": "abnormal"}},
+		{"overload", "CodexLatencySLOBreach", short, "overload", map[string]string{"p95": "abnormal", "recorded-baseline": "abnormal", "backoff": "normal", "queue": "abnormal", "restarts": "normal"}},
 	} {
 		t.Run(c.fault, func(t *testing.T) {
 			t.Parallel()
@@ -104,7 +105,10 @@ func TestEachFaultFiresItsAlert(t *testing.T) {
 			t.Logf("start took %s, first notification after %s", started.Sub(began).Round(time.Millisecond), time.Since(started).Round(time.Millisecond))
 			checkNotification(t, lab, firing)
 
-			got := verdicts(ctx, t, lab, firing)
+			got, conclusion := verdicts(ctx, t, lab, firing)
+			if conclusion.Explanation != c.explanation {
+				t.Errorf("it concludes %q, want %s", conclusion.Sentence(), c.explanation)
+			}
 			for id, want := range c.want {
 				if got[id] != want {
 					t.Errorf("step %s is %s, want %s", id, got[id], want)

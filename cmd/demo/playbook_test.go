@@ -64,9 +64,9 @@ func shipped(t *testing.T, kinds []playbook.Kind) *playbook.Set {
 }
 
 // verdicts runs the playbook of the notification's alert as the runner would,
-// one step after the other, and returns each step's verdict; a skipped step's
-// is "skipped".
-func verdicts(ctx context.Context, t *testing.T, lab *Lab, firing template.Data) map[string]string {
+// one step after the other, and returns each step's verdict, "skipped" for a
+// skipped one, and the conclusion.
+func verdicts(ctx context.Context, t *testing.T, lab *Lab, firing template.Data) (map[string]string, triage.Conclusion) {
 	t.Helper()
 	alert := firing.Alerts[0]
 	p := shipped(t, kinds(t, lab.PrometheusURL(), traces(t, lab))).Match(triage.Labels(alert.Labels))
@@ -90,7 +90,9 @@ func verdicts(ctx context.Context, t *testing.T, lab *Lab, firing template.Data)
 			out[s.ID] = runStep(ctx, t, s, data)
 		}
 	}
-	return out
+	c := p.Conclude(data)
+	t.Log(c.Sentence())
+	return out, c
 }
 
 func runStep(ctx context.Context, t *testing.T, s *playbook.Step, data *playbook.Data) string {

@@ -88,9 +88,7 @@ func (s *story) threadFills(t *testing.T, alertname, playbook, abnormal string) 
 	}
 	charts := 0
 	for _, step := range steps {
-		if step.Query.Chart != nil {
-			charts++
-		}
+		charts += step.pictures()
 	}
 	var states map[string]string
 	s.until(t, "the thread about "+alertname+" is full", func() error {
@@ -110,8 +108,8 @@ func (s *story) threadFills(t *testing.T, alertname, playbook, abnormal string) 
 		t.Errorf("step %s is %s; want abnormal", abnormal, states[abnormal])
 	}
 	for step, state := range states {
-		// This Prometheus has minutes of history, so it cannot tell of a deploy.
-		if wantUnknown := step == "deploy"; (state == "unknown") != wantUnknown {
+		// This Prometheus has minutes of history, so it cannot tell of changes.
+		if wantUnknown := step == "changes"; (state == "unknown") != wantUnknown {
 			t.Errorf("step %s is %s: %s", step, state, replyTexts(thread))
 		}
 	}
@@ -211,8 +209,8 @@ func (s *story) firesWhileDown(t *testing.T) {
 	if said := replyTexts(thread); !strings.Contains(said, "the reason backend") {
 		t.Errorf("no finding names the errors' reason:\n%s", said)
 	}
-	if said := replyTexts(thread); !strings.Contains(said, "no baseline (history is shorter than 1h") {
-		t.Errorf("the finding about a deploy does not say why it is unknown:\n%s", said)
+	if said := replyTexts(thread); !strings.Contains(said, "There may be others") {
+		t.Errorf("the finding about changes does not say why it is unknown:\n%s", said)
 	}
 }
 

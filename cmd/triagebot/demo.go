@@ -170,6 +170,9 @@ incidents:
   edit_every: 500ms
 slack:
   local: {listen: %q}
+escalation:
+  oncall:
+    - {notifier: slack, channel: "#oncall"}
 routes:
   - notifier: slack
     channel: "#%s"

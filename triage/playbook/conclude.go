@@ -41,20 +41,32 @@ type argument struct {
 	says *Template
 }
 
+// explanationYAML is one explanation as people write it.
 type explanationYAML struct {
-	ID      string      `yaml:"id"`
-	Says    string      `yaml:"says"`
-	When    *string     `yaml:"when"`
-	For     []yaml.Node `yaml:"for"`
+	// name, needed: as that of a step; no two explanations share one.
+	ID string `yaml:"id"`
+	// template, needed: the explanation, as one would say it.
+	Says string `yaml:"says"`
+	// condition, needed: what must hold, or the explanation is out of the question.
+	When *string `yaml:"when"`
+	// list, needed, at most [maxArguments]: what speaks for it.
+	For []yaml.Node `yaml:"for"`
+	// list, at most [maxArguments]: what speaks against it.
 	Against []yaml.Node `yaml:"against"`
-	Next    string      `yaml:"next"`
+	// template, needed: what to do about it.
+	Next string `yaml:"next"`
 }
 
+// argumentYAML is an entry of for and against, where it is not just a step's id.
 type argumentYAML struct {
-	Step string  `yaml:"step"`
-	Is   string  `yaml:"is"`
+	// name: the step that speaks; this or `when`.
+	Step string `yaml:"step"`
+	// `abnormal` (default), `normal`: the verdict with which it does.
+	Is string `yaml:"is"`
+	// condition: what speaks, in the place of a step.
 	When *string `yaml:"when"`
-	Says string  `yaml:"says"`
+	// template, default the step's headline; needed with `when`: the argument in words.
+	Says string `yaml:"says"`
 }
 
 // explanations compiles the section. Its conditions and templates see every

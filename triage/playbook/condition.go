@@ -50,13 +50,12 @@ func (c *Condition) Eval(vars map[string]any, d *Data) (bool, error) {
 	return c.eval(d, func(v conditionVar) (any, string) { return v.value(vars, d) })
 }
 
-// Decide evaluates a condition on what all steps found, where one that could not
-// tell is neither normal nor abnormal: the condition is then decided only when
-// the rest of it is enough. One that lacks a value for another reason does not
-// hold.
+// Decide evaluates a condition on what all steps found, where nothing is known of
+// one that could not tell: the condition is then decided only when the rest of
+// it is enough. One that lacks a value for another reason does not hold.
 func (c *Condition) Decide(d *Data) (holds, decided bool) {
 	holds, err := c.eval(d, func(v conditionVar) (any, string) {
-		if (v.key == "abnormal" || v.key == "normal") && d.couldNotTell(v.step) {
+		if v.step != "" && v.key != "unknown" && v.key != "skipped" && d.couldNotTell(v.step) {
 			return nil, "step " + v.step + " could not tell"
 		}
 		return v.value(nil, d)

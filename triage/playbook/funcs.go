@@ -43,6 +43,9 @@ func templateFuncs() template.FuncMap {
 	return funcs
 }
 
+// FunctionNames are the functions that templates have besides Go's own, sorted.
+func FunctionNames() []string { return slices.Sorted(maps.Keys(templateFuncs())) }
+
 // defaultTo is sprig's default: the fallback where the value is empty.
 func defaultTo(fallback, v any) any {
 	if v == nil || v == "" {

@@ -95,15 +95,23 @@ func (l *loader) problem(file string, line int, key, text string) {
 
 // playbookYAML is a playbook as people write it.
 type playbookYAML struct {
-	Name    string      `yaml:"name"`
-	Title   string      `yaml:"title"`
-	Match   []string    `yaml:"match"`
-	Owner   string      `yaml:"owner"`
-	Runbook string      `yaml:"runbook"`
-	Timeout string      `yaml:"timeout"`
-	Inputs  yaml.Node   `yaml:"inputs"`
-	Steps   []yaml.Node `yaml:"steps"`
-
+	// name, needed: small letters, digits, `-` and `_`, 63 at the most; no two playbooks share one.
+	Name string `yaml:"name"`
+	// text, default the name: for people.
+	Title string `yaml:"title"`
+	// list of matchers, needed: in Alertmanager's syntax; all must match the alert's labels.
+	Match []string `yaml:"match"`
+	// text: whose it is.
+	Owner string `yaml:"owner"`
+	// URL: linked from the thread.
+	Runbook string `yaml:"runbook"`
+	// duration, default [DefaultRunTimeout], [minTimeout] to [maxRunTimeout]: of the whole run; steps that did not get their turn say so.
+	Timeout string `yaml:"timeout"`
+	// mapping of templates, at most [maxInputs]: values said once, `{{ .Inputs.route }}` in templates and `inputs.route` in conditions; they see neither steps nor one another.
+	Inputs yaml.Node `yaml:"inputs"`
+	// list, needed, at most [maxSteps]: what to do.
+	Steps []yaml.Node `yaml:"steps"`
+	// list, at most [maxExplanations]: explanations, of which the run's last message gives the best supported.
 	Conclude []yaml.Node `yaml:"conclude"`
 }
 
@@ -238,19 +246,30 @@ func (l *loader) scope(inputNames, ids []string) scope {
 
 // stepYAML is what every step may have besides its kind.
 type stepYAML struct {
-	ID         string  `yaml:"id"`
-	Title      string  `yaml:"title"`
-	When       *string `yaml:"when"`
-	SkipReason string  `yaml:"skip_reason"`
-	Timeout    string  `yaml:"timeout"`
-	Abnormal   *string `yaml:"abnormal"`
-	Expect     *string `yaml:"expect"`
-	Finding    string  `yaml:"finding"`
-	NextStep   string  `yaml:"next_step"`
+	// name, needed: small letters, digits, `-` and `_`, 63 at the most; a `-` is written `_` where templates and conditions refer to the step.
+	ID string `yaml:"id"`
+	// text, default the id: for people.
+	Title string `yaml:"title"`
+	// condition, default always: whether the step runs at all; of the alert and of other steps, for which it waits.
+	When *string `yaml:"when"`
+	// template, default the condition: why it does not run, where `when` is false.
+	SkipReason string `yaml:"skip_reason"`
+	// duration, default [DefaultStepTimeout], [minTimeout] to [maxStepTimeout]: of all the step's tries.
+	Timeout string `yaml:"timeout"`
+	// condition: the finding is abnormal where it is true.
+	Abnormal *string `yaml:"abnormal"`
+	// condition: the finding is abnormal where it is false.
+	Expect *string `yaml:"expect"`
+	// condition: the step could not tell where it is true, whatever the two above say.
+	Unknown *string `yaml:"unknown"`
+	// template, default the kind's own sentence: what a finding says that is not unknown.
+	Finding string `yaml:"finding"`
+	// template, default the kind's own: what to do about an abnormal finding.
+	NextStep string `yaml:"next_step"`
 }
 
 func stepKeys() []string {
-	return []string{"id", "title", "when", "skip_reason", "timeout", "abnormal", "expect", "finding", "next_step"}
+	return []string{"id", "title", "when", "skip_reason", "timeout", "abnormal", "expect", "unknown", "finding", "next_step"}
 }
 
 // draft is a step on its way: its conditions need the variables of all others.
@@ -430,6 +449,7 @@ func (l *loader) judgement(d *draft, vars map[string]map[string]*cel.Type) {
 	}
 	d.step.Abnormal = compile("abnormal", d.yaml.Abnormal, d.step.Vars)
 	d.step.Expect = compile("expect", d.yaml.Expect, d.step.Vars)
+	d.step.Unknown = compile("unknown", d.yaml.Unknown, d.step.Vars)
 	d.c.scope.own, d.c.scope.anyOwn = sorted(typeKeys(d.step.Vars)), d.step.Vars == nil
 	if d.yaml.Finding != "" {
 		d.step.Finding = d.c.Text(d.node, "finding", d.yaml.Finding)

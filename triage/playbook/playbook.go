@@ -88,6 +88,7 @@ type Step struct {
 	When     *Condition // nil: always
 	Abnormal *Condition // abnormal when true; nil where there is none
 	Expect   *Condition // abnormal when false; nil where there is none
+	Unknown  *Condition // could not tell when true; nil where there is none
 	Finding  *Template  // RenderRow gives the headline; nil: the outcome's own
 	NextStep *Template  // likewise the next step; nil where there is none
 
@@ -107,10 +108,16 @@ func (s *Step) SkipReason(d *Data) string {
 	return "not needed: " + s.When.Source() + " is false"
 }
 
-// Judge gives the verdict on one row of the step's outcome: abnormal when
-// `abnormal` is true or `expect` is false, and normal when the step has
-// neither. An error, such as a missing baseline, makes it unknown.
+// Judge gives the verdict on one row of the step's outcome: unknown when
+// `unknown` is true, abnormal when `abnormal` is true or `expect` is false, and
+// normal otherwise. An error, such as a missing baseline, makes it unknown.
 func (s *Step) Judge(row OutcomeRow, d *Data) (triage.Verdict, error) {
+	if s.Unknown != nil {
+		unknown, err := s.Unknown.Eval(row.Vars, d)
+		if err != nil || unknown {
+			return triage.VerdictUnknown, row.explain(err)
+		}
+	}
 	if s.Abnormal != nil {
 		abnormal, err := s.Abnormal.Eval(row.Vars, d)
 		if err != nil {

@@ -3,6 +3,7 @@ package runner_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -61,4 +62,35 @@ func TestARunThatLearnsNothingConcludesNothing(t *testing.T) {
 			t.Errorf("the parent says %q, want %q", parent.Conclusion, want)
 		}
 	})
+}
+
+const doubting = `
+name: latency
+match: ['alertname="Slow"']
+steps:
+  - {id: first, title: First, probe: {}, abnormal: 'value > 5'}
+  - {id: silent, title: Silent, probe: {}, abnormal: 'value > 0', unknown: 'value == 0 && steps.first.abnormal'}
+conclude:
+  - {id: it, says: it is so, when: 'steps.first.abnormal && steps.silent.value == 0', for: [first], next: do}
+`
+
+// What a log does not say, where something else shows that it happened, is not
+// known; and what rests on it is not either.
+func TestAStepSaysItselfWhenItCannotTell(t *testing.T) {
+	for first, want := range map[float64]triage.StepState{9: triage.StepUnknown, 1: triage.StepNormal} {
+		each(t, doubting, func(w *world) {
+			w.probe.do["first"] = func(context.Context, int) (*playbook.Outcome, error) { return value(first), nil }
+			w.probe.do["silent"] = func(context.Context, int) (*playbook.Outcome, error) { return value(0), nil }
+			run := w.open()
+			w.execute(run)
+			f := w.findings(run)["silent"]
+			if f.State() != want || want == triage.StepUnknown && !strings.Contains(f.NextStep, "It counts as unknown, for value == 0") {
+				t.Errorf("with %g before: %+v, want %s", first, f, want)
+			}
+			after, err := w.db.Run(t.Context(), run.ID)
+			if err != nil || after.Conclusion.Supported() {
+				t.Errorf("it concludes %+v (%v)", after.Conclusion, err)
+			}
+		})
+	}
 }

@@ -35,6 +35,7 @@ func judge(s *playbook.Step, out *playbook.Outcome, data *playbook.Data) (triage
 		return f, out.Artifacts
 	}
 	var abnormal, rest []playbook.OutcomeRow
+	unclear := false // by the step's own `unknown`
 	for _, row := range out.Rows {
 		verdict, err := s.Judge(row, data)
 		if err != nil && !out.Partial {
@@ -50,11 +51,12 @@ func judge(s *playbook.Step, out *playbook.Outcome, data *playbook.Data) (triage
 		} else {
 			rest = append(rest, row)
 		}
+		unclear = unclear || verdict == triage.VerdictUnknown && err == nil
 	}
 	switch {
 	case len(abnormal) > 0:
 		f.Verdict = triage.VerdictAbnormal
-	case out.Partial:
+	case out.Partial || unclear:
 		f.Verdict = triage.VerdictUnknown
 	}
 	ordered := slices.Concat(abnormal, rest)
@@ -71,6 +73,9 @@ func judge(s *playbook.Step, out *playbook.Outcome, data *playbook.Data) (triage
 	}
 	if f.Verdict != triage.VerdictNormal {
 		f.NextStep = out.NextStep
+	}
+	if unclear && f.Verdict == triage.VerdictUnknown {
+		f.NextStep = strings.TrimSpace(f.NextStep + " It counts as unknown, for " + s.Unknown.Source() + ".")
 	}
 	if s.NextStep != nil && f.Verdict == triage.VerdictAbnormal {
 		if text, err := s.NextStep.RenderRow(data, f.Vars); err == nil {

@@ -20,6 +20,7 @@ type announce struct{}
 func (announce) Name() string { return "announce" }
 
 type announceYAML struct {
+	// template, needed: what is announced, in one line; cut after [maxActText] characters.
 	Text string `yaml:"text"`
 }
 
@@ -38,9 +39,11 @@ func (announce) Decode(c *playbook.Compiler, node *yaml.Node) playbook.Action {
 	return a
 }
 
-// Vars are: text, what is announced.
+// Vars are always all there.
 func (a *announceAction) Vars() map[string]*cel.Type {
-	return map[string]*cel.Type{"text": cel.StringType}
+	return map[string]*cel.Type{
+		"text": cel.StringType, // what is announced
+	}
 }
 
 var errNothingSaid = errors.New("it is empty")

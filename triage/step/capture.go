@@ -37,14 +37,22 @@ func (*capture) Name() string { return "capture" }
 
 // captureYAML is the step's YAML.
 type captureYAML struct {
-	URL          string            `yaml:"url"`
-	Method       string            `yaml:"method"`  // GET is the only one: a capture changes nothing
-	Headers      map[string]string `yaml:"headers"` // sent
-	Timeout      string            `yaml:"timeout"`
-	MaxBody      string            `yaml:"max_body"` // kept: 64KiB
-	ShowHeaders  []string          `yaml:"show_headers"`
-	JSON         *bool             `yaml:"json"`          // whether to read the body as JSON; default: when its media type says so
-	ExpectStatus int               `yaml:"expect_status"` // what the variable ok means; default: any 2xx
+	// URL template, needed: begins with a service, `{{ .Services.app }}`, or with http:// or https:// and a literal host. Of a service its own credentials are sent.
+	URL string `yaml:"url"`
+	// `GET`: there is no other, for a capture changes nothing.
+	Method string `yaml:"method"`
+	// mapping of templates, at most [maxHeaders]: headers to send; no credentials, which belong to the service's `http_config`.
+	Headers map[string]string `yaml:"headers"`
+	// duration, default [defaultCaptureTimeout], [minCaptureTimeout] to [maxCaptureTimeout]: of the whole exchange.
+	Timeout string `yaml:"timeout"`
+	// size, default [defaultMaxBody], 1B to [maxMaxBody]: what is kept of the body.
+	MaxBody string `yaml:"max_body"`
+	// list of names, at most [maxHeaders]: headers of the answer to keep.
+	ShowHeaders []string `yaml:"show_headers"`
+	// `true`, `false`, default as the media type says: whether the body is read as JSON, into the variable `json`.
+	JSON *bool `yaml:"json"`
+	// number, 100 to 599, default any 2xx: what the variable `ok` means.
+	ExpectStatus int `yaml:"expect_status"`
 }
 
 // captureAction is a decoded capture step.
@@ -158,19 +166,16 @@ func parseSize(text string) (int, error) {
 	return n * factor, nil
 }
 
-// Vars are: status; ok, whether it is the expected one; latency_ms, until the
-// body was read; body, as valid UTF-8 up to max_body; truncated, whether there
-// was more; headers, those of show_headers in lower case, "" for one that was
-// not sent; json, the decoded body, an empty map where it is none.
+// Vars are always all there.
 func (a *captureAction) Vars() map[string]*cel.Type {
 	return map[string]*cel.Type{
-		"status":     cel.IntType,
-		"ok":         cel.BoolType,
-		"latency_ms": cel.DoubleType,
-		"body":       cel.StringType,
-		"truncated":  cel.BoolType,
-		"headers":    cel.MapType(cel.StringType, cel.StringType),
-		"json":       cel.DynType,
+		"status":     cel.IntType,                                 // of the answer
+		"ok":         cel.BoolType,                                // it is the expected one
+		"latency_ms": cel.DoubleType,                              // until the body was read
+		"body":       cel.StringType,                              // as valid UTF-8, up to `max_body`
+		"truncated":  cel.BoolType,                                // there was more
+		"headers":    cel.MapType(cel.StringType, cel.StringType), // those of `show_headers`, in lower case; `""` for one that was not sent
+		"json":       cel.DynType,                                 // the decoded body: `json.status == "ok"`; an empty map where it is none
 	}
 }
 

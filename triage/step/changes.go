@@ -45,22 +45,32 @@ func (*changes) Name() string { return "changes" }
 
 // changesYAML is the step's YAML.
 type changesYAML struct {
-	Within  string              `yaml:"within"` // before the onset
-	Series  []changedSeriesYAML `yaml:"series"`
-	Grafana *annotatedYAML      `yaml:"grafana"`
-	Logs    []string            `yaml:"logs"` // sources that hold a change a line
+	// duration, default [defaultChangesWithin], [minRange] to [maxChangesWithin]: how long before the onset is looked at.
+	Within string `yaml:"within"`
+	// list, at most [maxChangeSources]: series whose labels or values tell of changes.
+	Series []changedSeriesYAML `yaml:"series"`
+	// mapping: annotations, where the configuration has `grafana`.
+	Grafana *annotatedYAML `yaml:"grafana"`
+	// list of names, at most [maxChangeSources]: sources under `traces` that hold one change a line.
+	Logs []string `yaml:"logs"`
 }
 
 type changedSeriesYAML struct {
-	Expr       string   `yaml:"expr"`
-	Datasource string   `yaml:"datasource"`
-	Labels     []string `yaml:"labels"` // whose values tell what there is
-	What       string   `yaml:"what"`   // deploy, flag, …
-	Value      bool     `yaml:"value"`  // a change of value is one, too
+	// PromQL template, needed: the series, with the labels that tell instances apart.
+	Expr string `yaml:"expr"`
+	// name, default the one under `prometheus`: the Prometheus to ask.
+	Datasource string `yaml:"datasource"`
+	// list of names, at most [maxChangeLabels]; needed without `value`: labels whose values tell what there is, such as `[version]`.
+	Labels []string `yaml:"labels"`
+	// text, default `change`: what such a change is called; `deploy` and `flag` are counted by themselves.
+	What string `yaml:"what"`
+	// `true`, `false` (default): a change of the series' value is one, too.
+	Value bool `yaml:"value"`
 }
 
 type annotatedYAML struct {
-	Tags []string `yaml:"tags"` // any of them
+	// list of texts, at most [maxTags], default all annotations: those with any of the tags.
+	Tags []string `yaml:"tags"`
 }
 
 // changesAction is a decoded changes step.
@@ -128,18 +138,15 @@ func (k *changes) decodeSeries(c *playbook.Compiler, node *yaml.Node, key string
 // defaultWhat is what a change is that nobody gave a name.
 const defaultWhat = "change"
 
-// Vars are: count, of the changes before the onset; nearest_s, how many seconds
-// before it the last of them was, -1 without one; nearest, that one in words;
-// what, its kind: deploy, flag or as the step or the log calls it; deploys and
-// flags, how many there were of those.
+// Vars are always all there.
 func (a *changesAction) Vars() map[string]*cel.Type {
 	return map[string]*cel.Type{
-		"count":     cel.IntType,
-		"nearest_s": cel.DoubleType,
-		"nearest":   cel.StringType,
-		"what":      cel.StringType,
-		"deploys":   cel.IntType,
-		"flags":     cel.IntType,
+		"count":     cel.IntType,    // changes before the onset
+		"nearest_s": cel.DoubleType, // seconds from the last of them to the onset; -1 without one
+		"nearest":   cel.StringType, // that one in words
+		"what":      cel.StringType, // its kind: `deploy`, `flag`, or as the step or the log calls it
+		"deploys":   cel.IntType,    // how many were `deploy`
+		"flags":     cel.IntType,    // how many were `flag`
 	}
 }
 

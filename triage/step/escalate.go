@@ -23,7 +23,9 @@ type escalate struct{ Deps }
 func (*escalate) Name() string { return "escalate" }
 
 type escalateYAML struct {
-	To     string `yaml:"to"`
+	// name, needed: one under `escalation` in the configuration.
+	To string `yaml:"to"`
+	// template, needed: why, in one line; cut after [maxActText] characters.
 	Reason string `yaml:"reason"`
 }
 
@@ -49,10 +51,12 @@ func (k *escalate) Decode(c *playbook.Compiler, node *yaml.Node) playbook.Action
 	return a
 }
 
-// Vars are: to, the name; contacts, how many messages are owed, 0 where the
-// configuration names nobody under it.
+// Vars are always all there.
 func (a *escalateAction) Vars() map[string]*cel.Type {
-	return map[string]*cel.Type{"to": cel.StringType, "contacts": cel.IntType}
+	return map[string]*cel.Type{
+		"to":       cel.StringType, // the name
+		"contacts": cel.IntType,    // how many are told; 0 where the configuration names nobody under it
+	}
 }
 
 func (a *escalateAction) Run(_ context.Context, env *playbook.Env) (*playbook.Outcome, error) {

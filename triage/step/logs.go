@@ -37,22 +37,34 @@ func (*logsKind) Name() string { return "logs" }
 
 // logsYAML is the step's YAML.
 type logsYAML struct {
-	Source string      `yaml:"source"` // a name under traces.logs or traces.backends
+	// name, needed: a log under `traces.logs`, or a Loki or VictoriaLogs under `traces.backends`.
+	Source string `yaml:"source"`
+	// mapping, needed: what an event is; one of `field` with `is`, `contains` and `expr`.
 	Around *aroundYAML `yaml:"around"`
-	Within string      `yaml:"within"` // before the incident's instant; events are looked for in it
-	Before string      `yaml:"before"` // an event: lines from then on
-	After  string      `yaml:"after"`  // an event: lines until then
-	By     string      `yaml:"by"`     // only lines with the event's own value of this field
-	Rare   int         `yaml:"rare"`   // a shape seen at most so often before the first event is rare
+	// duration, default [defaultWithin], [minWithin] to [maxLogsWithin]: events are looked for so long before the incident's instant.
+	Within string `yaml:"within"`
+	// duration, default [defaultBefore], 0s to [maxAround]: lines from so long before an event.
+	Before string `yaml:"before"`
+	// duration, default [defaultAfter], 0s to [maxAround]: lines until so long after it.
+	After string `yaml:"after"`
+	// name, default all lines: only lines with the event's own value of this field, such as `worker`.
+	By string `yaml:"by"`
+	// number, default [defaultRare], 1 to [maxRare]: a shape seen at most so often before the first event is rare.
+	Rare int `yaml:"rare"`
 }
 
 // aroundYAML says what an event is: one of the three.
 type aroundYAML struct {
-	Field      string   `yaml:"field"` // of the log's lines, with
-	Is         []string `yaml:"is"`    // any of these values
-	Contains   []string `yaml:"contains"`
-	Expr       string   `yaml:"expr"` // the instants from which it holds
-	Datasource string   `yaml:"datasource"`
+	// name, with `is`: a field of the log's lines.
+	Field string `yaml:"field"`
+	// list of texts, at most [maxEventNames]: a line with any of these values is an event.
+	Is []string `yaml:"is"`
+	// list of texts, at most [maxEventNames]: a line that holds any of these is an event; for plain logs.
+	Contains []string `yaml:"contains"`
+	// PromQL template: the instants from which it holds for a series; a value of 0 counts as not holding.
+	Expr string `yaml:"expr"`
+	// name, default the one under `prometheus`: the Prometheus to ask for `expr`.
+	Datasource string `yaml:"datasource"`
 }
 
 // logsAction is a decoded logs step.
@@ -153,24 +165,19 @@ func (k *logsKind) decodeAround(c *playbook.Compiler, node *yaml.Node, y *around
 	return e
 }
 
-// Vars are: events, how many there were in the window; lines, how many stand
-// around them, one that is near several counted once; shapes, into how many
-// groups they fall; new_shapes, how many of those did not occur before the first
-// event, absent where the log does not reach back far enough to tell, and
-// without those of the events themselves unless there were events before; top,
-// the most telling shape, "" without lines; top_count, how many lines it has;
-// top_events, around how many events; by_count, the events by the value of `by`,
-// else by worker.
+// Vars are all there, but for new_shapes where the log does not reach back far
+// enough to tell. It leaves the events' own shapes out unless there were events
+// before, too: they are trivially new.
 func (a *logsAction) Vars() map[string]*cel.Type {
 	return map[string]*cel.Type{
-		"events":     cel.IntType,
-		"lines":      cel.IntType,
-		"shapes":     cel.IntType,
-		"new_shapes": cel.IntType,
-		"top":        cel.StringType,
-		"top_count":  cel.IntType,
-		"top_events": cel.IntType,
-		"by_count":   cel.MapType(cel.StringType, cel.DoubleType),
+		"events":     cel.IntType,                                 // in the window
+		"lines":      cel.IntType,                                 // around them; one that is near several counts once
+		"shapes":     cel.IntType,                                 // groups into which the lines fall
+		"new_shapes": cel.IntType,                                 // those that did not occur before the first event; absent where the log does not reach back far enough
+		"top":        cel.StringType,                              // the most telling shape; `""` without lines
+		"top_count":  cel.IntType,                                 // its lines
+		"top_events": cel.IntType,                                 // events around which they stand
+		"by_count":   cel.MapType(cel.StringType, cel.DoubleType), // events by the value of `by`, else by worker
 	}
 }
 

@@ -50,16 +50,26 @@ func (*panel) Name() string { return "panel" }
 
 // panelYAML is the step's YAML.
 type panelYAML struct {
-	Dashboard  string               `yaml:"dashboard"` // a file beside the playbook, or a uid where Grafana renders
-	Panel      string               `yaml:"panel"`     // its title, or its id
-	Vars       map[string]yaml.Node `yaml:"vars"`      // of the template variables: a text or a list of texts
-	Range      string               `yaml:"range"`
-	Render     string               `yaml:"render"`
-	Theme      string               `yaml:"theme"`
-	Datasource string               `yaml:"datasource"`
-	Worst      string               `yaml:"worst"`
-	MaxSeries  int                  `yaml:"max_series"`
-	NoData     string               `yaml:"no_data"`
+	// file, needed: a dashboard's JSON beside the playbook; where there is none of that name, the shipped one. With `render: grafana` a dashboard's uid.
+	Dashboard string `yaml:"dashboard"`
+	// text, needed: the panel's title, or its id.
+	Panel string `yaml:"panel"`
+	// mapping of templates or lists of them, at most [maxPanelVars], default the dashboard's own values: of the template variables.
+	Vars map[string]yaml.Node `yaml:"vars"`
+	// duration, default [defaultPanelRange], [minRange] to [maxRange]: before the incident's instant.
+	Range string `yaml:"range"`
+	// `draw` (default), `grafana`, `auto`: drawn from the JSON, or by Grafana's own renderer; `auto`: by Grafana where one is configured.
+	Render string `yaml:"render"`
+	// `light` (default), `dark`: of the picture.
+	Theme string `yaml:"theme"`
+	// name, default the one under `prometheus`: the Prometheus to ask, whatever the dashboard says.
+	Datasource string `yaml:"datasource"`
+	// `high` (default), `low`: which value is the worst, and comes first.
+	Worst string `yaml:"worst"`
+	// number, default [defaultMaxSeries], 1 to [maxMaxSeries]: series that are judged and shown, the worst of each query first.
+	MaxSeries int `yaml:"max_series"`
+	// `unknown` (default), `normal`, `abnormal`: the verdict where no series has a value.
+	NoData string `yaml:"no_data"`
 }
 
 // panelAction is a decoded panel step.
@@ -199,15 +209,13 @@ func ReadDashboard(path string) ([]byte, error) {
 	return data, nil
 }
 
-// Vars are: value, of this series, a finite double (±Inf is the largest there
-// is); series_count, of all series with a value; series, the labels of this one;
-// legend, its name as the picture has it.
+// Vars are judged for each series by itself.
 func (a *panelAction) Vars() map[string]*cel.Type {
 	return map[string]*cel.Type{
-		"value":        cel.DoubleType,
-		"series_count": cel.IntType,
-		"series":       cel.MapType(cel.StringType, cel.StringType),
-		"legend":       cel.StringType,
+		"value":        cel.DoubleType,                              // of this series, as the panel reduces it; a finite number: ±Inf is the largest there is
+		"series_count": cel.IntType,                                 // all series with a value
+		"series":       cel.MapType(cel.StringType, cel.StringType), // the labels of this one
+		"legend":       cel.StringType,                              // its name, as the picture has it
 	}
 }
 

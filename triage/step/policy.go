@@ -24,7 +24,9 @@ func (*policy) Name() string { return "policy" }
 
 // policyYAML is the step's YAML: at least one of the two.
 type policyYAML struct {
-	Backoff  *backoffYAML  `yaml:"backoff"`
+	// mapping: observed waits against their ladder.
+	Backoff *backoffYAML `yaml:"backoff"`
+	// mapping: a service's settings against the values they should have.
 	Settings *settingsYAML `yaml:"settings"`
 }
 
@@ -50,14 +52,12 @@ func (k *policy) Decode(c *playbook.Compiler, node *yaml.Node) playbook.Action {
 	return a
 }
 
-// Vars are: checked, how many series and settings were compared; violations,
-// how many of what was compared is not as it is meant; worst, the gravest of
-// them in a sentence, "" without any.
+// Vars are always all there.
 func (a *policyAction) Vars() map[string]*cel.Type {
 	return map[string]*cel.Type{
-		"checked":    cel.IntType,
-		"violations": cel.IntType,
-		"worst":      cel.StringType,
+		"checked":    cel.IntType,    // series and settings that were compared
+		"violations": cel.IntType,    // what is not as it is meant
+		"worst":      cel.StringType, // the gravest of them in a sentence; `""` without any
 	}
 }
 

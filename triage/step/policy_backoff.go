@@ -43,14 +43,22 @@ const (
 )
 
 type backoffYAML struct {
-	Expr       string   `yaml:"expr"`
-	Datasource string   `yaml:"datasource"`
-	Unit       string   `yaml:"unit"`  // of the series: ms (default) or s
-	First      string   `yaml:"first"` // wait
-	Factor     *float64 `yaml:"factor"`
-	Most       string   `yaml:"most"`
-	Range      string   `yaml:"range"`  // before the incident's instant
-	Scrape     string   `yaml:"scrape"` // how far apart samples are, where Prometheus does not tell
+	// PromQL template, needed: the series that say how long is waited.
+	Expr string `yaml:"expr"`
+	// name, default the one under `prometheus`: the Prometheus to ask.
+	Datasource string `yaml:"datasource"`
+	// `ms` (default), `s`: of the series.
+	Unit string `yaml:"unit"`
+	// duration, needed, [minBackoff] to [maxBackoff]: the first wait.
+	First string `yaml:"first"`
+	// number, default 2, [minFactor] to [maxFactor]: from one wait to the next.
+	Factor *float64 `yaml:"factor"`
+	// duration, needed, [minBackoff] to [maxBackoff]: the longest wait.
+	Most string `yaml:"most"`
+	// duration, default [defaultWithin], [minRange] to [maxBackoffRange]: before the incident's instant.
+	Range string `yaml:"range"`
+	// duration, default [defaultScrape], 1ms to [maxBackoffRange]: how far apart samples are, where Prometheus does not tell.
+	Scrape string `yaml:"scrape"`
 }
 
 // backoffPolicy is the decoded comparison of waits.

@@ -31,9 +31,12 @@ const (
 )
 
 type settingsYAML struct {
-	URL     string               `yaml:"url"`
-	Timeout string               `yaml:"timeout"`
-	Expect  map[string]yaml.Node `yaml:"expect"` // a scalar, a list of them, or {min, max}
+	// URL template, needed: answers with one JSON object; asked as a `capture` asks.
+	URL string `yaml:"url"`
+	// duration, default [defaultCaptureTimeout], [minCaptureTimeout] to [maxCaptureTimeout]: of the exchange.
+	Timeout string `yaml:"timeout"`
+	// mapping, needed, at most [maxExpected]: by name, in which a dot reaches into an object, a value, a list of allowed ones (at most [maxAllowed]), or `{min, max}`.
+	Expect map[string]yaml.Node `yaml:"expect"`
 }
 
 // settingsPolicy is the decoded comparison of settings.

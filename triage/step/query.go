@@ -35,25 +35,38 @@ func (*query) Name() string { return "query" }
 
 // queryYAML is the step's YAML.
 type queryYAML struct {
-	Expr       string        `yaml:"expr"`
-	Datasource string        `yaml:"datasource"`
-	Range      string        `yaml:"range"`  // ask over this time before the instant, and reduce
-	Reduce     string        `yaml:"reduce"` // last, max, min, avg or sum of the range's points
-	Baseline   *baselineYAML `yaml:"baseline"`
-	Chart      *chartYAML    `yaml:"chart"`
-	Unit       string        `yaml:"unit"`
-	Worst      string        `yaml:"worst"`      // high or low
-	MaxSeries  int           `yaml:"max_series"` // judged and shown, the worst first
-	NoData     string        `yaml:"no_data"`    // the verdict when there is none
+	// PromQL template, needed: what is asked, at the incident's instant.
+	Expr string `yaml:"expr"`
+	// name, default the one under `prometheus`: the Prometheus to ask.
+	Datasource string `yaml:"datasource"`
+	// duration, [minRange] to [maxRange]: asks over this time before the instant, and reduces each series to one value.
+	Range string `yaml:"range"`
+	// `last` (default), `max`, `min`, `avg`, `sum`: of the points of `range`, which it needs.
+	Reduce string `yaml:"reduce"`
+	// mapping: the same query some time ago, as the variable `baseline`.
+	Baseline *baselineYAML `yaml:"baseline"`
+	// mapping: a picture of the query beside its baseline.
+	Chart *chartYAML `yaml:"chart"`
+	// `none` (default), `ms`, `s`, `percent` (of a ratio), `bytes`, `reqps`: how values are written, unless `finding` writes them.
+	Unit string `yaml:"unit"`
+	// `high` (default), `low`: which value is the worst, and comes first.
+	Worst string `yaml:"worst"`
+	// number, default [defaultMaxSeries], 1 to [maxMaxSeries]: series that are judged and shown, the worst first.
+	MaxSeries int `yaml:"max_series"`
+	// `unknown` (default), `normal`, `abnormal`: the verdict where no series has a value.
+	NoData string `yaml:"no_data"`
 }
 
 type baselineYAML struct {
+	// duration, needed, [minRange] to [maxOffset]: how long before the instant.
 	Offset string `yaml:"offset"`
 }
 
 type chartYAML struct {
+	// duration, needed, [minRange] to [maxRange]: its time axis, up to the instant.
 	Range string `yaml:"range"`
-	Unit  string `yaml:"unit"`
+	// as `unit`, default the step's: of its value axis; where only this one is given, it is the step's too.
+	Unit string `yaml:"unit"`
 }
 
 // queryAction is a decoded query step.
@@ -108,19 +121,17 @@ func (k *query) Decode(c *playbook.Compiler, node *yaml.Node) playbook.Action {
 	return a
 }
 
-// Vars are: value, its finite double (±Inf is the largest there is); baseline,
-// absent where the series had none; is_new, whether it had none while the query
-// had others then, absent where it had none at all; series_count, of all series
-// with a value; series, the labels of this one. (labels are the alert's.)
+// Vars are judged for each series by itself. baseline and is_new are there only
+// with a baseline. (labels are the alert's, so a series' own are series.)
 func (a *queryAction) Vars() map[string]*cel.Type {
 	vars := map[string]*cel.Type{
-		"value":        cel.DoubleType,
-		"series_count": cel.IntType,
-		"series":       cel.MapType(cel.StringType, cel.StringType),
+		"value":        cel.DoubleType,                              // of this series, a finite number: ±Inf is the largest there is
+		"series_count": cel.IntType,                                 // all series with a value
+		"series":       cel.MapType(cel.StringType, cel.StringType), // the labels of this one
 	}
 	if a.offset > 0 {
-		vars["baseline"] = cel.DoubleType
-		vars["is_new"] = cel.BoolType
+		vars["baseline"] = cel.DoubleType // what it was; absent where the series had no value then
+		vars["is_new"] = cel.BoolType     // it had none while the query had others; absent where the query had none at all
 	}
 	return vars
 }

@@ -1,4 +1,4 @@
-// The kind `toolblocks`: whether the textual <use_tool> blocks of tool calls
+// The kind `toolblocks`: whether the textual `<use_tool>` blocks of tool calls
 // came whole and once. One or several requests are stitched from the logs, and
 // the order in which their chunks came is looked at; toolblocks_told.go says
 // what came of it.
@@ -31,10 +31,14 @@ func (*toolblocks) Name() string { return "toolblocks" }
 // toolblocksYAML is the step's YAML. The id is looked up where it yields one,
 // else what is picked.
 type toolblocksYAML struct {
-	ID    string    `yaml:"id"`
-	Pick  *pickYAML `yaml:"pick"`
-	N     int       `yaml:"n"`     // requests picked
-	Slack string    `yaml:"slack"` // as of a trace
+	// template: the request, as of `trace`; where it yields none, `pick` is used.
+	ID string `yaml:"id"`
+	// mapping: requests that the logs show to be worth it; `{}` takes all defaults.
+	Pick *pickYAML `yaml:"pick"`
+	// number, default [defaultToolCalls], 1 to [maxToolCalls]: requests that are picked.
+	N int `yaml:"n"`
+	// duration, default 5m, 1s to [maxSlack]: how far from the presumed time is searched first.
+	Slack string `yaml:"slack"`
 }
 
 // toolblocksAction is a decoded toolblocks step.
@@ -68,25 +72,20 @@ func (k *toolblocks) Decode(c *playbook.Compiler, node *yaml.Node) playbook.Acti
 	return a
 }
 
-// Vars are, always: requests, how many were looked at; blocks, how many
-// <use_tool> blocks they have; opened_twice, blocks opened again before they
-// were closed; aborted, blocks whose buffer was given up; duplicated, chunks
-// that came again; bad, requests with anything wrong; sequence, what is wrong
-// with the worst of them, "" without. Where everything was searched, for else
-// it may only not have been seen, also: unclosed, blocks without an end;
-// truncated, blocks that are not whole; missing, chunks that never came.
+// Vars are, where not everything was searched, all but unclosed, truncated and
+// missing: what is missing may only not have been seen.
 func (a *toolblocksAction) Vars() map[string]*cel.Type {
 	return map[string]*cel.Type{
-		"requests":     cel.IntType,
-		"blocks":       cel.IntType,
-		"opened_twice": cel.IntType,
-		"unclosed":     cel.IntType,
-		"truncated":    cel.IntType,
-		"aborted":      cel.IntType,
-		"duplicated":   cel.IntType,
-		"missing":      cel.IntType,
-		"bad":          cel.IntType,
-		"sequence":     cel.StringType,
+		"requests":     cel.IntType,    // looked at
+		"blocks":       cel.IntType,    // `<use_tool>` blocks found in them
+		"opened_twice": cel.IntType,    // blocks opened again before they were closed
+		"unclosed":     cel.IntType,    // blocks without an end; absent unless everything was searched
+		"truncated":    cel.IntType,    // blocks that are not whole; absent unless everything was searched
+		"aborted":      cel.IntType,    // blocks whose buffer was given up
+		"duplicated":   cel.IntType,    // chunks that came again
+		"missing":      cel.IntType,    // chunks that never came; absent unless everything was searched
+		"bad":          cel.IntType,    // requests with anything wrong
+		"sequence":     cel.StringType, // what is wrong with the worst of them; `""` without
 	}
 }
 

@@ -32,25 +32,38 @@ func (*trace) Name() string { return "trace" }
 // traceYAML is the step's YAML. Of id, exemplar and pick, the first that gives
 // a request says which one is looked up.
 type traceYAML struct {
-	ID       string        `yaml:"id"` // '{{ .Labels.req_id }}'
+	// template: the request that the alert names, as in `{{ .Labels.req_id }}`.
+	ID string `yaml:"id"`
+	// mapping: a request of which Prometheus keeps an exemplar; `{}` takes all defaults.
 	Exemplar *exemplarYAML `yaml:"exemplar"`
-	Pick     *pickYAML     `yaml:"pick"`
-	Slack    string        `yaml:"slack"`   // how far from the presumed time is searched first
-	Timeout  string        `yaml:"timeout"` // of the lookup; what was found by then is told. Default: the step's
+	// mapping: a request that the logs show to be worth it.
+	Pick *pickYAML `yaml:"pick"`
+	// duration, default 5m, 1s to [maxSlack]: how far from the presumed time is searched first.
+	Slack string `yaml:"slack"`
+	// duration, default the step's, [minTraceTimeout] to [maxTraceTimeout]: of the lookup; what was found by then is told.
+	Timeout string `yaml:"timeout"`
 }
 
 type exemplarYAML struct {
-	Expr       string `yaml:"expr"` // of the series; default: the alert rule's expression
+	// PromQL template, default the alert rule's expression: of which series.
+	Expr string `yaml:"expr"`
+	// name, default the one under `prometheus`: the Prometheus to ask.
 	Datasource string `yaml:"datasource"`
-	Label      string `yaml:"label"`  // that holds the id; default: trace_id, else req_id
-	Take       string `yaml:"take"`   // highest, lowest or newest
-	Within     string `yaml:"within"` // before the incident's instant
+	// name, default `trace_id`, else `req_id`: the exemplar's label that holds the id.
+	Label string `yaml:"label"`
+	// `highest` (default), `lowest`, `newest`: which exemplar.
+	Take string `yaml:"take"`
+	// duration, default [defaultWithin], [minWithin] to [maxRange]: before the incident's instant.
+	Within string `yaml:"within"`
 }
 
 type pickYAML struct {
-	By     string `yaml:"by"` // slowest, failing or tool_call
-	Route  string `yaml:"route"`
-	Within string `yaml:"within"` // before the incident's instant
+	// `slowest`, `failing`, `tool_call`; needed, but for `toolblocks`, whose default is `tool_call`: what makes a request worth it.
+	By string `yaml:"by"`
+	// template, default all: only requests of this route.
+	Route string `yaml:"route"`
+	// duration, default [defaultWithin], [minWithin] to [maxRange]: before the incident's instant.
+	Within string `yaml:"within"`
 }
 
 // traceAction is a decoded trace step.
@@ -121,35 +134,29 @@ func decodePick(c *playbook.Compiler, node *yaml.Node, y *pickYAML) *pickChoice 
 	return p
 }
 
-// Vars are, always: found, whether there are records of the request; id and
-// chosen, how it was; records, how many are about it; complete, whether
-// everything was searched and followed. Of a request that was found also:
-// duration_ms, as reported, else from its first record to its last; status, 0
-// without an answer; outcome, as tracelog.Outcome; error, the first one, ""
-// without; route; longest_gap_ms, between two of its records; retries, of it and
-// by it; tool_call; tool_blocks_aborted; chunks and chunks_duplicated;
-// worker_exits; and chunks_missing where everything was searched, for else
-// they may only not have been seen.
+// Vars are, of a request that was not found, only found, id, chosen, records and
+// complete. chunks_missing is absent also where not everything was searched:
+// what is missing may only not have been seen.
 func (a *traceAction) Vars() map[string]*cel.Type {
 	return map[string]*cel.Type{
-		"found":               cel.BoolType,
-		"id":                  cel.StringType,
-		"chosen":              cel.StringType,
-		"records":             cel.IntType,
-		"complete":            cel.BoolType,
-		"duration_ms":         cel.DoubleType,
-		"status":              cel.IntType,
-		"outcome":             cel.StringType,
-		"error":               cel.StringType,
-		"route":               cel.StringType,
-		"longest_gap_ms":      cel.DoubleType,
-		"retries":             cel.IntType,
-		"tool_call":           cel.BoolType,
-		"tool_blocks_aborted": cel.IntType,
-		"chunks":              cel.IntType,
-		"chunks_duplicated":   cel.IntType,
-		"chunks_missing":      cel.IntType,
-		"worker_exits":        cel.IntType,
+		"found":               cel.BoolType,   // there are records of the request; without, only this and the next four are there
+		"id":                  cel.StringType, // the request
+		"chosen":              cel.StringType, // how it was chosen, in words
+		"records":             cel.IntType,    // about the request itself
+		"complete":            cel.BoolType,   // everything was searched to its end, and every id that the records name followed
+		"duration_ms":         cel.DoubleType, // as the answer's record reports it, else from the first record to the last
+		"status":              cel.IntType,    // of the answer; 0 without one
+		"outcome":             cel.StringType, // `ok`, `maintenance` (refused with 503), `backend_error`, `client_error`, `unanswered`
+		"error":               cel.StringType, // the first one; `""` without
+		"route":               cel.StringType, // `""` where no record tells it
+		"longest_gap_ms":      cel.DoubleType, // between two of its records
+		"retries":             cel.IntType,    // requests that it repeats, or that repeat it
+		"tool_call":           cel.BoolType,   // a record says so
+		"tool_blocks_aborted": cel.IntType,    // buffered tool calls that were given up
+		"chunks":              cel.IntType,    // of its streams
+		"chunks_duplicated":   cel.IntType,    // that came again
+		"chunks_missing":      cel.IntType,    // that never came; absent unless everything was searched
+		"worker_exits":        cel.IntType,    // of the workers that handled it, while they did
 	}
 }
 
