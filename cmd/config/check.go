@@ -168,6 +168,7 @@ func (k *checker) check(c *Config) {
 	k.webhooks(c.Webhooks)
 	k.traces(&c.Traces)
 	k.escalation(c)
+	k.commands(c.Commands)
 	k.routes(c)
 }
 

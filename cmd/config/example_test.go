@@ -94,6 +94,7 @@ grafana: {url: "http://127.0.0.1:3000"}
 alertmanagers: [{name: main, url: "http://127.0.0.1:9093"}]
 webhooks: [{name: ticketing, url: "http://127.0.0.1:8081/hooks/triagebot"}]
 escalation: {oncall: [{notifier: slack, channel: "#oncall", mention: "<!here>"}, {notifier: ticketing}]}
+commands: [{program: /usr/local/bin/drain-check, env: [HOME]}]
 traces:
   logs:
   - name: access

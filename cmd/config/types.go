@@ -32,6 +32,7 @@ type Config struct {
 	Webhooks      []Webhook             `yaml:"webhooks"`
 	Traces        Traces                `yaml:"traces"`
 	Escalation    map[string][]Contact  `yaml:"escalation"` // by the names that playbooks escalate to
+	Commands      []Command             `yaml:"commands"`   // what playbooks may run
 	Routes        []Route               `yaml:"routes"`     // the first that matches wins; the last matches all
 }
 

@@ -60,10 +60,13 @@ func (a *app) tryClients(cfg *config.Config) error {
 	return errors.Join(ofSteps, ofTraces)
 }
 
-// namedDeps are the datasources by name and without clients, which can be told
-// of a configuration that is wrong, too.
+// namedDeps are the datasources by name and without clients, and the commands,
+// which can be told of a configuration that is wrong, too.
 func namedDeps(cfg *config.Config) step.Deps {
-	deps := step.Deps{Prometheus: map[string]step.Datasource{mainDatasource: {}}, DefaultDatasource: mainDatasource, Dashboards: readDashboard}
+	deps := step.Deps{
+		Prometheus: map[string]step.Datasource{mainDatasource: {}}, DefaultDatasource: mainDatasource,
+		Dashboards: readDashboard, Commands: allowedCommands(cfg),
+	}
 	for name := range cfg.Datasources {
 		deps.Prometheus[name] = step.Datasource{}
 	}

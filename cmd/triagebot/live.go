@@ -64,7 +64,7 @@ func (a *app) load(cfg *config.Config) (*settings, error) {
 	for name, service := range deps.Services {
 		s.services[name] = service.URL
 	}
-	deps.Escalation = contacts(cfg)
+	deps.Escalation, deps.Commands = contacts(cfg), allowedCommands(cfg)
 	kinds := step.Kinds(deps)
 	if s.playbooks, err = loadPlaybooks(cfg, kinds, a.log.Debugf); err != nil {
 		return nil, err
@@ -215,6 +215,15 @@ func contacts(cfg *config.Config) map[string][]triage.Contact {
 		}
 	}
 	return byName
+}
+
+// allowedCommands are the programs that playbooks may run.
+func allowedCommands(cfg *config.Config) map[string]step.AllowedCommand {
+	byPath := make(map[string]step.AllowedCommand, len(cfg.Commands))
+	for _, c := range cfg.Commands {
+		byPath[c.Program] = step.AllowedCommand{Timeout: time.Duration(c.Timeout), MaxOutput: int(c.MaxOutput), Env: c.Env}
+	}
+	return byPath
 }
 
 func credentials(auth config.Auth) receive.Credentials {

@@ -156,6 +156,35 @@ steps:
 	}
 }
 
+// A playbook runs only what the configuration lists.
+func TestAPlaybookThatNamesAnotherProgramDoesNotLoad(t *testing.T) {
+	dir := t.TempDir()
+	listed := smallConfig(t, dir, "commands: [{program: /opt/drain-check, env: [HOME]}]\n")
+	none := smallConfig(t, t.TempDir(), "")
+	for _, file := range []string{listed, none} {
+		write(t, filepath.Dir(file), "playbooks/drain.yaml", `
+name: drain
+match: ['alertname="Drain"']
+steps:
+  - {id: drain, command: {program: /opt/drain-check, args: ['{{ .Labels.worker }}']}, abnormal: 'exit_code != 0'}
+`)
+	}
+	if status, stdout, stderr := run(t, "check", "config", listed); status != 0 || !strings.Contains(stdout, "2 playbooks") {
+		t.Errorf("exit status %d: %s%s", status, stdout, stderr)
+	}
+	want := `drain.yaml:5: steps[0].command.program: "/opt/drain-check" is not allowed: the configuration lists no commands`
+	if status, _, stderr := run(t, "check", "config", none); status != 1 || !strings.Contains(stderr, want) {
+		t.Errorf("exit status %d: %s", status, stderr)
+	}
+	if status, _, stderr := run(t, "serve", "--config.file", none); status != 1 || !strings.Contains(stderr, want) {
+		t.Errorf("serve: exit status %d: %s", status, stderr)
+	}
+	write(t, dir, "playbooks/drain.yaml", strings.Replace(readText(t, filepath.Join(dir, "playbooks/drain.yaml")), "drain-check", "drain-chek", 1))
+	if status, _, stderr := run(t, "check", "config", listed); status != 1 || !strings.Contains(stderr, `"/opt/drain-chek" is not allowed by the configuration's commands; did you mean "/opt/drain-check"?`) {
+		t.Errorf("exit status %d: %s", status, stderr)
+	}
+}
+
 func TestSecretsAreNotPrinted(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "slack", "xoxb-very-secret\n")

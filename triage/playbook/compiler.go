@@ -97,8 +97,8 @@ func (c *Compiler) Text(node *yaml.Node, key, text string) *Template {
 }
 
 // Raw compiles the text at key below node as a template that yields its values
-// as they are, but for invalid UTF-8: for whoever escapes the whole where it is
-// used.
+// as they are, but for invalid UTF-8: for what is handed on whole, such as one
+// argument of a program. Whoever uses it escapes it or sees to what it may hold.
 func (c *Compiler) Raw(node *yaml.Node, key, text string) *Template {
 	return c.compile(rawLanguage{}, node, key, text)
 }

@@ -107,19 +107,28 @@ func (a *captureAction) decodeJSON(got *response) (any, error) {
 	if a.json != nil && !*a.json || a.json == nil && !isJSON(got.header.Get("Content-Type")) {
 		return nothing, nil
 	}
-	if got.truncated {
-		return nothing, errors.New("it is cut")
-	}
-	dec := json.NewDecoder(bytes.NewReader(got.body))
-	var value any
-	if err := dec.Decode(&value); err != nil {
+	value, err := wholeJSON(got.body, got.truncated)
+	if err != nil {
 		return nothing, err
 	}
+	return value, nil
+}
+
+// wholeJSON decodes data that holds one JSON value and no null.
+func wholeJSON(data []byte, truncated bool) (any, error) {
+	if truncated {
+		return nil, errors.New("it is cut")
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	var value any
+	if err := dec.Decode(&value); err != nil {
+		return nil, err
+	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nothing, errors.New("something follows the JSON value")
+		return nil, errors.New("something follows the JSON value")
 	}
 	if value == nil {
-		return nothing, errors.New("it is null")
+		return nil, errors.New("it is null")
 	}
 	return safeJSON(value), nil
 }

@@ -5,6 +5,7 @@ package step
 import (
 	"context"
 	"net/http"
+	"os"
 	"time"
 
 	"triagebot/triage"
@@ -30,6 +31,12 @@ type Deps struct {
 	Annotations Annotations
 	// Escalation are the contacts of each name that a step may escalate to.
 	Escalation map[string][]triage.Contact
+	// Commands are the programs that playbooks may run, by their paths.
+	Commands map[string]AllowedCommand
+	// Starter runs them; nil means Programs.
+	Starter Starter
+	// LookupEnv finds a variable to pass on; nil means os.LookupEnv.
+	LookupEnv func(name string) (string, bool)
 	// Dashboards reads the file of a dashboard that a panel step names; nil means
 	// ReadDashboard.
 	Dashboards func(path string) ([]byte, error)
@@ -85,6 +92,12 @@ func Kinds(d Deps) []playbook.Kind {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
+	if d.Starter == nil {
+		d.Starter = Programs{}
+	}
+	if d.LookupEnv == nil {
+		d.LookupEnv = os.LookupEnv
+	}
 	if d.Dashboards == nil {
 		d.Dashboards = ReadDashboard
 	}
@@ -107,5 +120,6 @@ func Kinds(d Deps) []playbook.Kind {
 		&toolblocks{d},
 		&escalate{d},
 		announce{},
+		&command{d},
 	}
 }
