@@ -71,12 +71,18 @@ type command struct{ Deps }
 func (*command) Name() string { return "command" }
 
 type commandYAML struct {
-	Program   string   `yaml:"program"`
-	Args      []string `yaml:"args"`
-	Env       []string `yaml:"env"` // names
-	Timeout   string   `yaml:"timeout"`
-	MaxOutput string   `yaml:"max_output"`
-	JSON      *bool    `yaml:"json"` // whether the output is one JSON value; default: when it begins like an object or a list
+	// path, needed: a program that the configuration lists under `commands`. No template.
+	Program string `yaml:"program"`
+	// list of templates: each is one argument.
+	Args []string `yaml:"args"`
+	// list of names: of triagebot's own variables that the configuration lists for the program.
+	Env []string `yaml:"env"`
+	// duration, default the configuration's, which it cannot exceed: of the program.
+	Timeout string `yaml:"timeout"`
+	// size, default the configuration's, which it cannot exceed: of each of the two streams.
+	MaxOutput string `yaml:"max_output"`
+	// true or false, default when it begins like an object or a list: whether the output is one JSON value.
+	JSON *bool `yaml:"json"`
 }
 
 // commandAction is a decoded command step.
@@ -140,15 +146,13 @@ func (k *command) Decode(c *playbook.Compiler, node *yaml.Node) playbook.Action 
 	return a
 }
 
-// Vars are: exit_code; output, what it wrote to its standard output, as valid
-// UTF-8, its head and its tail where that is longer than max_output; cut,
-// whether it was; json, the output decoded, an empty map where it is no JSON.
+// Vars are what the program left.
 func (a *commandAction) Vars() map[string]*cel.Type {
 	return map[string]*cel.Type{
-		"exit_code": cel.IntType,
-		"output":    cel.StringType,
-		"cut":       cel.BoolType,
-		"json":      cel.DynType,
+		"exit_code": cel.IntType,    // 128 and the signal's number where a signal ended it
+		"output":    cel.StringType, // what it wrote to its standard output, as valid UTF-8
+		"cut":       cel.BoolType,   // whether output is its head and its tail only
+		"json":      cel.DynType,    // output decoded; an empty map where it is no JSON
 	}
 }
 

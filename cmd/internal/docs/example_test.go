@@ -39,7 +39,10 @@ func blocks(text, beginning string) (found []string) {
 
 // deps are what examples are checked against: shipped dashboards, no services.
 func deps() step.Deps {
-	return step.Deps{Dashboards: func(path string) ([]byte, error) { return playbooks.ReadDashboard(path, step.ReadDashboard) }}
+	return step.Deps{
+		Dashboards: func(path string) ([]byte, error) { return playbooks.ReadDashboard(path, step.ReadDashboard) },
+		Commands:   map[string]step.AllowedCommand{"/usr/local/bin/drain-check": {Timeout: time.Minute, MaxOutput: 1 << 20}},
+	}
 }
 
 func load(t *testing.T, text string, d step.Deps) *playbook.Playbook {
