@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb"
@@ -103,7 +104,7 @@ func appSignals(instance string) (all []signal) {
 }
 
 func series(name, instance string, value func(time.Time, float64) float64, pairs ...string) signal {
-	set := append([]string{labels.MetricName, name, "job", "codex-app", "instance", "app-" + instance + ":8080"}, pairs...)
+	set := append([]string{model.MetricNameLabel, name, "job", "codex-app", "instance", "app-" + instance + ":8080"}, pairs...)
 	return signal{labels: labels.FromStrings(set...), value: value}
 }
 

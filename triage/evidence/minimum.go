@@ -77,7 +77,7 @@ func (m *minimumSet) partOf(f triage.Finding, ref triage.EvidenceRef, e triage.E
 	switch {
 	case ref.IsPicture():
 		return &m.panels
-	case f.Kind == "trace":
+	case f.Kind == "trace", f.Kind == "toolblocks": // both stitch requests from the logs
 		return &m.trace
 	case f.Kind == "capture":
 		return m.captured(capturedPath(e.Source))
@@ -115,7 +115,7 @@ func (m *minimumSet) meantFor(f triage.Finding) *minimumPart {
 	switch f.Kind {
 	case "panel":
 		return &m.panels
-	case "trace":
+	case "trace", "toolblocks":
 		return &m.trace
 	case "capture":
 		return m.captured(strings.TrimPrefix(f.StepID, "/"))

@@ -32,9 +32,10 @@ func minimumView() View {
 		finding("slow-request", "trace", "runs/9/slow-request-00000002.txt", "text/plain"),
 		finding("ready", "capture", "runs/9/ready-00000003.txt", "text/plain"),
 		finding("settings", "capture", "runs/9/settings-00000004.txt", "text/plain"),
+		finding("blocks", "toolblocks", "runs/9/blocks-00000005.txt", "text/plain"),
 		{StepID: "metrics", Title: "/metrics", Kind: "capture", Skipped: "no worker backs off"},
 	}
-	for i, source := range []string{"prometheus", "access.ndjson", "GET http://app:1/x/readyz", "GET http://app:1/settings?readyz"} {
+	for i, source := range []string{"prometheus", "access.ndjson", "GET http://app:1/x/readyz", "GET http://app:1/settings?readyz", "proto.ndjson"} {
 		v.Evidence = append(v.Evidence, triage.Evidence{Name: v.Runs[0].Findings[i].Evidence[0].Name, Source: source})
 	}
 	return v
@@ -54,7 +55,7 @@ func TestAReportOpensWithTheMinimumSet(t *testing.T) {
 2 more fired and cleared.
 
 - Panels (1): [The panel, File](runs/9/panel-00000001.png)
-- Trace of a request (1): [The slow-request, File](runs/9/slow-request-00000002.txt)
+- Trace of a request (2): [The slow-request, File](runs/9/slow-request-00000002.txt) · [The blocks, File](runs/9/blocks-00000005.txt)
 - /readyz (1): [The ready, File](runs/9/ready-00000003.txt)
 - /metrics: **missing**, /metrics was skipped\: no worker backs off
 `
