@@ -8,7 +8,7 @@ FUZZTIME      ?= 60s
 VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS       := -X github.com/prometheus/common/version.Version=$(VERSION)
 
-.PHONY: build demo test e2e storm e2e-backends bench bench-trace fuzz docs lint fmt help
+.PHONY: build demo test e2e storm e2e-backends bench bench-trace bench-history fuzz docs lint fmt help
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,11 +36,16 @@ e2e-backends: ## trace lookups in a real Loki, built once from its Go module; re
 	TRIAGEBOT_LOKI=$$(.ci/loki .cache) $(GO) test -tags e2ebackends -count=1 -timeout 15m -run '^TestLoki' ./triage/tracelog/backend
 
 bench: ## the benchmarks of docs/performance.md
+	.ci/need postgresql prometheus
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
 
 bench-trace: ## trace lookups beside ripgrep and cat, on TRIAGEBOT_TRACE_GB of logs (default 1), and what they cost acknowledgements
 	$(GO) test -run '^$$' -bench 'Trace|Pick' -benchtime 3x -timeout 30m ./triage/tracelog
 	$(GO) test -run '^$$' -bench DuringScan -benchtime 2x -timeout 30m ./cmd/bench
+
+bench-history: ## whole runs of shipped playbooks against a Prometheus with 15 days of 5,000 series, which take a minute or two to build
+	.ci/need prometheus
+	$(GO) test -run '^$$' -bench WholeRun -benchtime 3x -timeout 15m -v ./cmd/bench
 
 fuzz: ## the webhook decoder, the playbook loader and the Slack escaping for FUZZTIME each, the other fuzz targets briefly
 	.ci/fuzz $(FUZZTIME)

@@ -4,6 +4,7 @@ package crashtest
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -49,6 +50,7 @@ func (w *world) check(want expectation) {
 		owed += w.checkMessages(db, inc, keys, shown)
 		w.checkBundle(db, inc)
 	}
+	w.checkIndex(incidents)
 	if total := shown.count(); total != owed {
 		w.t.Errorf("the channels show %d messages, and %d were owed", total, owed)
 	}
@@ -172,6 +174,25 @@ func (w *world) checkBundle(db *store.DB, inc triage.Incident) {
 		w.t.Error(err)
 	case !report.Whole() || report.Entries != len(entries) || len(entries) == 0:
 		w.t.Errorf("bundle of incident %d, with %d entries in the database: %s", inc.ID, len(entries), report)
+	}
+}
+
+// checkIndex wants every incident in the index of all bundles, as its bundle is.
+func (w *world) checkIndex(incidents []triage.Incident) {
+	w.t.Helper()
+	text, err := os.ReadFile(filepath.Join(w.dir, "evidence", "README.md"))
+	if err != nil {
+		w.t.Error(err)
+		return
+	}
+	for i, inc := range incidents {
+		if i == evidence.MaxIndexed {
+			return
+		}
+		line := fmt.Sprintf("](%s/report.md) | %s |", evidence.Folder(inc.ID), inc.Alertname)
+		if n := strings.Count(string(text), line); n != 1 {
+			w.t.Errorf("the index has %d lines of incident %d", n, inc.ID)
+		}
 	}
 }
 

@@ -174,7 +174,7 @@ func (a *app) wire(context.Context) error {
 		Log:         a.log,
 		Registerer:  a.registry,
 	})
-	a.jobs, err = a.db.NewJobs(store.JobsOptions{ReplicaID: replica, Run: run.Execute, Publish: run.Publish, Log: a.log})
+	a.jobs, err = a.db.NewJobs(store.JobsOptions{ReplicaID: replica, Run: run.Execute, Publish: run.Publish, Index: run.PublishIndex, Log: a.log})
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 // View is all that the derived files are made from, read in one transaction.
 type View struct {
 	Incident triage.Incident
+	Alerts   []triage.Alert         // of the incident, at most MaxAlerts
 	Runs     []RunView              // in order
 	Evidence []triage.Evidence      // by Seq
 	Timeline []triage.TimelineEntry // by Seq

@@ -48,6 +48,8 @@ func (r *reportWriter) heading(v View) {
 	if impact := firstOf(i.Annotations, "summary", "description"); impact != "" {
 		r.printf("%s\n\n", r.text(impact))
 	}
+	r.minimum(v)
+	r.printf("\n## Incident\n\n")
 	r.printf("- State: **%s**%s\n", r.text(string(i.State)), resolutionWords(i.Resolution))
 	if i.Severity != "" {
 		r.printf("- Severity: %s\n", r.text(i.Severity))
@@ -135,10 +137,7 @@ func (r *reportWriter) conclusion(c *triage.Conclusion) {
 }
 
 func (r *reportWriter) finding(f triage.Finding) {
-	title := f.Title
-	if title == "" {
-		title = f.StepID
-	}
+	title := titleOf(f)
 	if f.Skipped != "" {
 		r.printf("\n- **%s**: %s\n", r.text(title), r.text(f.Skipped))
 		return
@@ -279,6 +278,18 @@ func clock(t time.Time) string {
 		return "at an unknown time"
 	}
 	return t.UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+// cleared is when something ended; the zero time where nobody said so.
+func cleared(at time.Time, firing bool) string {
+	switch {
+	case firing:
+		return "still fires"
+	case at.IsZero():
+		return "presumed over, no end was told"
+	default:
+		return clock(at)
+	}
 }
 
 // after is the time between two instants, in format; "" when one is unknown.

@@ -64,6 +64,23 @@ func (r Report) Whole() bool { return len(r.Problems) == 0 }
 // String is the summary for people.
 func (r Report) String() string {
 	var b strings.Builder
+	b.WriteString(r.Verdict())
+	for _, name := range r.Unlisted {
+		fmt.Fprintf(&b, "  note: %s is not in the manifest: nothing vouches for it (left by an interrupted attempt, or newer than the manifest)\n", name)
+	}
+	switch {
+	case r.Head == "":
+	case r.HeadChecked && r.Whole():
+		fmt.Fprintf(&b, "  head %s, as expected\n", r.Head)
+	case r.Whole():
+		fmt.Fprintf(&b, "  head %s; compare it with the one posted at sealing (--head): only that shows a bundle rewritten as a whole\n", r.Head)
+	}
+	return b.String()
+}
+
+// Verdict is one line, and one more for each problem.
+func (r Report) Verdict() string {
+	var b strings.Builder
 	state := "not sealed, more may be added"
 	if r.Sealed {
 		state = "sealed"
@@ -75,16 +92,6 @@ func (r Report) String() string {
 	}
 	for _, p := range r.Problems {
 		fmt.Fprintf(&b, "  %s\n", p)
-	}
-	for _, name := range r.Unlisted {
-		fmt.Fprintf(&b, "  note: %s is not in the manifest: nothing vouches for it (left by an interrupted attempt, or newer than the manifest)\n", name)
-	}
-	switch {
-	case r.Head == "":
-	case r.HeadChecked && r.Whole():
-		fmt.Fprintf(&b, "  head %s, as expected\n", r.Head)
-	case r.Whole():
-		fmt.Fprintf(&b, "  head %s; compare it with the one posted at sealing (--head): only that shows a bundle rewritten as a whole\n", r.Head)
 	}
 	return b.String()
 }
@@ -127,6 +134,9 @@ func (s *Store) Verify(ctx context.Context, incidentID int64, head string) (Repo
 	return r, nil
 }
 
+// ErrNoBundle says that there are files, none of which is a bundle's.
+var ErrNoBundle = errors.New("no file in it is a bundle's; give a bundle's own folder, such as incident-000042, or that of all bundles")
+
 func verifyFiles(ctx context.Context, b bundleReader, name, head string) (r Report, err error) {
 	names, err := b.list(ctx)
 	if err != nil {
@@ -136,7 +146,7 @@ func verifyFiles(ctx context.Context, b bundleReader, name, head string) (r Repo
 		return r, errors.New("there is no file in it; give a bundle's own folder, such as incident-000042")
 	}
 	if !slices.ContainsFunc(names, isOfBundle) {
-		return r, errors.New("no file in it is a bundle's; give a bundle's own folder, such as incident-000042")
+		return r, ErrNoBundle
 	}
 	v := &verifier{bundle: b, report: Report{Bundle: name, HeadChecked: head != ""}, listed: make(map[string]bool)}
 	m, err := v.manifest(ctx)
@@ -190,7 +200,7 @@ func (v *verifier) problem(c Change, name, format string, args ...any) {
 func (v *verifier) manifest(ctx context.Context) (*Manifest, error) {
 	f, err := v.bundle.open(ctx, ManifestName)
 	if errors.Is(err, ErrNotFound) {
-		v.problem(Missing, ManifestName, "without it nothing can be proved")
+		v.problem(Missing, ManifestName, "without it nothing can be proved; the end of an incident's first run writes it")
 		return nil, nil
 	}
 	if err != nil {

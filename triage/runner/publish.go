@@ -1,4 +1,5 @@
-// Writing the bundle's readable side: timeline, report and manifest.
+// Writing the bundle's readable side: timeline, report and manifest; then the
+// index of all bundles.
 
 package runner
 
@@ -61,14 +62,58 @@ func (r *Runner) publish(ctx context.Context, incidentID, ticket int64) error {
 		if _, err := tx.LockIncident(ctx, incidentID); err != nil {
 			return err
 		}
-		if !v.Sealed {
-			return tx.ReleaseBundle(ctx, incidentID, ticket, "")
+		sealedBy := ""
+		if v.Sealed {
+			sealedBy = head
 		}
-		if err := tx.ReleaseBundle(ctx, incidentID, ticket, head); err != nil {
+		if err := tx.ReleaseBundle(ctx, incidentID, ticket, sealedBy); err != nil {
 			return err
 		}
-		return announceSeal(ctx, tx, v, head)
+		if v.Sealed {
+			if err := announceSeal(ctx, tx, v, head); err != nil {
+				return err
+			}
+		}
+		return tx.IndexBundle(ctx, v.Summary()) // last: all publishes meet at its row
 	})
+}
+
+// PublishIndex writes the index of all bundles as the database has them now,
+// unless it has every change. As with Publish, one at a time writes, and the
+// others get a store.Later: whoever writes may have read before their change.
+func (r *Runner) PublishIndex(ctx context.Context) error {
+	claim, err := r.Store.ClaimIndex(ctx, publishLease)
+	switch {
+	case errors.Is(err, store.ErrUpToDate):
+		return nil
+	case errors.Is(err, store.ErrPublishing):
+		return &store.Later{After: publishPause, Why: err.Error()}
+	case err == nil:
+		err = r.publishIndex(ctx, claim)
+	}
+	if err != nil {
+		return fmt.Errorf("publish the index of all bundles: %w", err)
+	}
+	return nil
+}
+
+func (r *Runner) publishIndex(ctx context.Context, claim store.IndexClaim) error {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	latest, total, err := r.Store.Bundles(ctx, evidence.MaxIndexed)
+	if err != nil {
+		return err
+	}
+	index := evidence.Index{Bundles: latest, Total: total}
+	err = r.Bundles.PublishIndex(ctx, index, func(ctx context.Context) error { return r.Store.HoldsIndex(ctx, claim) })
+	if errors.Is(err, evidence.ErrForeignIndex) { // trying again is no use; the next change does
+		r.Log.WithError(err).Warn("the index of all bundles is not written")
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	return r.Store.ReleaseIndex(ctx, claim)
 }
 
 // announceSeal posts the head of a sealed bundle. The thread is where whoever
@@ -98,6 +143,9 @@ func (r *Runner) view(ctx context.Context, incidentID int64) (v evidence.View, e
 			return v, err
 		}
 		v.Runs = append(v.Runs, evidence.RunView{Run: run, Findings: inOrder(findings, steps)})
+	}
+	if v.Alerts, err = r.Store.Alerts(ctx, incidentID, evidence.MaxAlerts); err != nil {
+		return v, err
 	}
 	if v.Evidence, err = r.Store.Evidence(ctx, incidentID); err != nil {
 		return v, err

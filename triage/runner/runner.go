@@ -31,6 +31,7 @@ const (
 type Bundles interface {
 	Stage(ctx context.Context, incidentID, runID int64, step string, a evidence.Artifact) (evidence.Staged, error)
 	Publish(ctx context.Context, v evidence.View, holds func(context.Context) error) (head string, err error)
+	PublishIndex(ctx context.Context, x evidence.Index, holds func(context.Context) error) error
 }
 
 // Options wire a Runner.

@@ -88,6 +88,10 @@ func (b *bundles) Publish(_ context.Context, v evidence.View, _ func(context.Con
 	return "head", nil
 }
 
+func (b *bundles) PublishIndex(context.Context, evidence.Index, func(context.Context) error) error {
+	return nil
+}
+
 var start = time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)
 
 // world is a runner with one playbook, on a database with one incident.

@@ -27,8 +27,9 @@ import (
 type shelf struct {
 	*evidence.Store
 	dir       string
-	staged    func() // called when an artifact is on disk
-	publishes func() // called when a view is read and nothing is written yet
+	staged    func()       // called when an artifact is on disk
+	publishes func()       // called when a view is read and nothing is written yet
+	indexes   func() error // called when the bundles are read and no index is written yet
 }
 
 func (s *shelf) Stage(ctx context.Context, incidentID, runID int64, step string, a evidence.Artifact) (evidence.Staged, error) {
@@ -44,6 +45,15 @@ func (s *shelf) Publish(ctx context.Context, v evidence.View, holds func(context
 		s.publishes()
 	}
 	return s.Store.Publish(ctx, v, holds)
+}
+
+func (s *shelf) PublishIndex(ctx context.Context, x evidence.Index, holds func(context.Context) error) error {
+	if s.indexes != nil {
+		if err := s.indexes(); err != nil {
+			return err
+		}
+	}
+	return s.Store.PublishIndex(ctx, x, holds)
 }
 
 // shelve gives the runner a real evidence store.

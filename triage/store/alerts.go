@@ -39,6 +39,13 @@ func (tx *Tx) EndedAlerts(ctx context.Context, incidentID int64, limit int) ([]t
 		WHERE incident_id = $1 AND status = 'resolved' ORDER BY starts_at DESC, fingerprint LIMIT $2`, incidentID, limit)
 }
 
+// Alerts reads an incident's alerts, those that fire and then those that ended,
+// up to limit, the latest start first.
+func (db *DB) Alerts(ctx context.Context, incidentID int64, limit int) ([]triage.Alert, error) {
+	return all(ctx, db, scanAlert, `SELECT `+alertColumns+` FROM alerts
+		WHERE incident_id = $1 ORDER BY status, starts_at DESC, fingerprint LIMIT $2`, incidentID, limit)
+}
+
 // Alert reads one alert by its identity; ErrNotFound when it is unknown.
 func (tx *Tx) Alert(ctx context.Context, incidentID int64, fingerprint string, startsAt time.Time) (triage.Alert, error) {
 	return one(ctx, tx, scanAlert, `SELECT `+alertColumns+` FROM alerts

@@ -83,8 +83,13 @@ func (tx *Tx) ReleaseBundle(ctx context.Context, incidentID, ticket int64, head 
 	return err
 }
 
-// freeBundles ends the claims of replicas that are gone.
+// freeBundles ends the claims of replicas that are gone, that on the index of
+// all bundles too.
 func (tx *Tx) freeBundles(ctx context.Context) error {
+	err := tx.exec(ctx, `UPDATE bundle_index SET lease_until = 0 WHERE lease_until <> 0 AND publisher NOT IN (SELECT id FROM replicas)`)
+	if err != nil {
+		return err
+	}
 	return tx.exec(ctx, `UPDATE bundles SET lease_until = 0 WHERE lease_until <> 0 AND publisher NOT IN (SELECT id FROM replicas)`)
 }
 

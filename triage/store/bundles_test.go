@@ -138,6 +138,55 @@ func TestTheBundleOfADeadReplicaIsFreedWithItsJobs(t *testing.T) {
 	})
 }
 
+// No incident's id is 0, which the engine of these tests works the index as.
+const theIndex = 0
+
+// The index would stay behind until the lease of a killed process is over.
+func TestTheIndexOfADeadReplicaIsFreedWithItsJobs(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, where store.Options) {
+		db := storetest.Open(t, where)
+		written := make(chan int64, 10)
+		start := jobsOf(t, db, func(ctx context.Context, id int64) error {
+			if id != theIndex {
+				return nil
+			}
+			claim, err := db.ClaimIndex(ctx, time.Hour)
+			if err != nil {
+				return err
+			}
+			written <- id
+			return db.ReleaseIndex(ctx, claim)
+		})
+		id := startRun(t, db).IncidentID
+		index := func() error {
+			return db.Tx(t.Context(), func(tx *store.Tx) error {
+				return tx.IndexBundle(t.Context(), triage.BundleSummary{IncidentID: id, Alertname: "Slow"})
+			})
+		}
+		if err := index(); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("a line without a bundle: %v, want %v", err, store.ErrNotFound)
+		}
+		if _, err := db.ClaimIndex(t.Context(), time.Hour); !errors.Is(err, store.ErrUpToDate) {
+			t.Errorf("before anything was published: %v, want %v", err, store.ErrUpToDate)
+		}
+		if _, err := db.ClaimBundle(t.Context(), id, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		if err := index(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.ClaimIndex(t.Context(), time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		mustExec(t, raw(t, where), `UPDATE bundle_index SET publisher = 'dead'`)
+		start()
+		receiveWithin(t, "the index that was left", written)
+		if latest, total, err := db.Bundles(t.Context(), 10); err != nil || total != 1 || len(latest) != 1 || latest[0].Alertname != "Slow" {
+			t.Errorf("bundles %+v of %d (%v)", latest, total, err)
+		}
+	})
+}
+
 func TestAClosedIncidentTakesNoEvidence(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, where store.Options) {
 		db := storetest.Open(t, where)

@@ -46,3 +46,15 @@ func TestASQLiteDatabaseIsForItsOwnerAlone(t *testing.T) {
 	storetest.Open(t, store.Options{SQLitePath: path})
 	check("one that others could read")
 }
+
+func TestADatabaseIsTheFileThatIsNamed(t *testing.T) {
+	for _, name := range []string{"a#b.db", "a?b=c.db", "50%25.db", "with space.db", "ü.db", "file:x.db"} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, name)
+		storetest.Open(t, store.Options{SQLitePath: path})
+		if info, err := os.Stat(path); err != nil || info.Size() == 0 {
+			entries, _ := os.ReadDir(dir)
+			t.Errorf("%s was not opened (%v); the folder has %v", name, err, entries)
+		}
+	}
+}

@@ -27,7 +27,10 @@ type JobsOptions struct {
 	Run func(ctx context.Context, runID int64) error
 	// Publish writes an incident's evidence bundle as the database has it now.
 	// Called as Run is.
-	Publish    func(ctx context.Context, incidentID int64) error
+	Publish func(ctx context.Context, incidentID int64) error
+	// Index writes the index of all bundles as the database has it now. Called
+	// as Run is.
+	Index      func(ctx context.Context) error
 	MaxWorkers int // jobs at once; 0 means 32
 	Log        *logrus.Logger
 }
@@ -88,6 +91,19 @@ func (w *publishWorker) Work(ctx context.Context, job *river.Job[publishArgs]) e
 	return forRiver(w.publish(ctx, job.Args.IncidentID))
 }
 
+type indexArgs struct{}
+
+func (indexArgs) Kind() string { return "index" }
+
+type indexWorker struct {
+	river.WorkerDefaults[indexArgs]
+	index func(ctx context.Context) error
+}
+
+func (w *indexWorker) Work(ctx context.Context, _ *river.Job[indexArgs]) error {
+	return forRiver(w.index(ctx))
+}
+
 // retryPolicy is a backoff with a ceiling: an incident is of no use in an hour.
 type retryPolicy struct{ now func() time.Time }
 
@@ -112,6 +128,7 @@ func (db *DB) NewJobs(opts JobsOptions) (*Jobs, error) {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &runWorker{run: opts.Run})
 	river.AddWorker(workers, &publishWorker{publish: opts.Publish})
+	river.AddWorker(workers, &indexWorker{index: opts.Index})
 	client, err := river.NewClient(db.riverDriver(), &river.Config{
 		ID:      opts.ReplicaID,
 		Workers: workers,

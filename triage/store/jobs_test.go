@@ -36,7 +36,7 @@ func raw(t *testing.T, where store.Options) *sql.DB {
 func jobsOf(t *testing.T, db *store.DB, run func(context.Context, int64) error) (start func()) {
 	t.Helper()
 	log, _ := logrustest.NewNullLogger()
-	jobs, err := db.NewJobs(store.JobsOptions{ReplicaID: "me", Run: run, Publish: run, Log: log})
+	jobs, err := db.NewJobs(store.JobsOptions{ReplicaID: "me", Run: run, Publish: run, Index: func(ctx context.Context) error { return run(ctx, 0) }, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}

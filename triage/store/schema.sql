@@ -118,9 +118,20 @@ CREATE TABLE bundles (
   publisher   TEXT NOT NULL,             -- the replica
   ticket      BIGINT NOT NULL,           -- counts the publishes
   lease_until BIGINT NOT NULL,
-  head        TEXT NOT NULL DEFAULT ''
+  head        TEXT NOT NULL DEFAULT '',
+  summary_json TEXT NOT NULL DEFAULT '' -- its line in the index of all bundles; '' before it was published
 );
 CREATE INDEX bundles_leased ON bundles (publisher) WHERE lease_until <> 0;
+
+-- Who writes the index of all bundles now, and how many changes it has. One row.
+CREATE TABLE bundle_index (
+  publisher   TEXT NOT NULL,
+  ticket      BIGINT NOT NULL,
+  lease_until BIGINT NOT NULL,
+  changed     BIGINT NOT NULL, -- changes of bundles
+  written     BIGINT NOT NULL  -- of which the index shows so many
+);
+INSERT INTO bundle_index (publisher, ticket, lease_until, changed, written) VALUES ('', 0, 0, 0, 0);
 
 CREATE TABLE timeline (
   incident_id BIGINT NOT NULL REFERENCES incidents (id),

@@ -132,15 +132,17 @@ func (db *DB) openSQLite(path string) error {
 	pragmas := url.Values{"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "temp_store(MEMORY)"}}
 	readPragmas := url.Values{"_pragma": append([]string{"query_only(1)"}, pragmas["_pragma"][:2]...)}
 	pragmas.Set("_txlock", "immediate")
+	// In SQLite's URI a # or ? would end the path, and another file be opened.
+	file := "file:" + (&url.URL{Path: path}).EscapedPath() + "?"
 	var err error
-	if db.write, err = openKeeping("file:" + path + "?" + pragmas.Encode()); err != nil {
+	if db.write, err = openKeeping(file + pragmas.Encode()); err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
 	db.write.SetMaxOpenConns(1)
 	if err := db.write.Ping(); err != nil { // makes the file before anyone reads it
 		return fmt.Errorf("open %s: %w", path, err)
 	}
-	if db.read, err = openKeeping("file:" + path + "?" + readPragmas.Encode()); err != nil {
+	if db.read, err = openKeeping(file + readPragmas.Encode()); err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
 	db.read.SetMaxOpenConns(readers)
