@@ -49,7 +49,7 @@ func tracePickCommand(trace *kingpin.CmdClause) subcommand {
 }
 
 func (c *tracePick) run(ctx context.Context, stdout, stderr io.Writer) error {
-	picked, err := c.pick(ctx)
+	picked, err := c.pick(ctx, stderr)
 	if err == nil {
 		err = c.write(picked, stdout)
 	}
@@ -74,12 +74,12 @@ func (c *tracePick) run(ctx context.Context, stdout, stderr io.Writer) error {
 	}
 }
 
-func (c *tracePick) pick(ctx context.Context) (picked *tracelog.Picked, err error) {
+func (c *tracePick) pick(ctx context.Context, stderr io.Writer) (picked *tracelog.Picked, err error) {
 	pick, err := c.request(time.Now())
 	if err != nil {
 		return nil, err
 	}
-	from, err := c.open()
+	from, err := c.open(stderr)
 	if err != nil {
 		return nil, err
 	}

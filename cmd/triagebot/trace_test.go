@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -383,6 +384,37 @@ func TestFollowingWantsALocalLog(t *testing.T) {
 	t.Chdir(dir)
 	status, _, stderr := runTrace(t, "x --follow")
 	contains(t, stderr, "--follow needs a local log")
+	if status != 2 {
+		t.Errorf("exit status %d", status)
+	}
+}
+
+// The index is never needed: a lookup goes on without one that cannot be read,
+// and says so.
+func TestTraceWithoutTheFolderOfItsIndex(t *testing.T) {
+	dir := inLogs(t)
+	write(t, dir, "triagebot.yaml", tracesConfig)
+	for _, args := range []string{"req_9f2c", "pick --slowest --within 0s"} {
+		status, stdout, stderr := runTrace(t, args)
+		contains(t, stdout, "req_9f2c")
+		if status != 0 || stderr != "" {
+			t.Errorf("%s: exit status %d: %s", args, status, stderr)
+		}
+		if _, err := os.Lstat("index"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s made the folder of the index: %v", args, err)
+		}
+	}
+	write(t, dir, "index", "a file where the folder should be")
+	for _, args := range []string{"req_9f2c", "pick --slowest --within 0s"} {
+		status, stdout, stderr := runTrace(t, args)
+		contains(t, stdout, "req_9f2c")
+		contains(t, stderr, "without their index: traces.index.dir:")
+		if status != 0 {
+			t.Errorf("%s: exit status %d: %s", args, status, stderr)
+		}
+	}
+	status, _, stderr := runTrace(t, "index")
+	contains(t, stderr, "traces.index.dir: index: its directory cannot be made")
 	if status != 2 {
 		t.Errorf("exit status %d", status)
 	}
