@@ -229,6 +229,36 @@ func TestTraceForPrograms(t *testing.T) {
 	})
 }
 
+// What is picked from a log that somebody else writes into does not speak to the
+// terminal, and what is written as an id is that id.
+func TestPickingWhatATerminalWouldObey(t *testing.T) {
+	dir := inLogs(t)
+	long := strings.Repeat("l", 230)
+	hostile := []string{"tab\tbed", "csi\u009b31m", "bidi\u202e", "<b>&", long}
+	var lines strings.Builder
+	for i, id := range hostile {
+		line, err := json.Marshal(map[string]any{"ts": "2026-01-02T15:04:05Z", "req_id": id, "status": 200, "latency_ms": 100 - i, "route": id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines.Write(append(line, '\n'))
+	}
+	write(t, dir, "access.ndjson", lines.String())
+	pick := "pick --slowest --within 0s -o "
+	for _, output := range []string{"json", "ndjson"} {
+		status, stdout, _ := runTrace(t, pick+output+" "+accessFlags)
+		contains(t, stdout, `"tab\tbed"`, `"csi\u009b31m"`, `"bidi\u202e"`, `"<b>&"`)
+		if status != 0 || strings.ContainsAny(stdout, "\t\u009b\u202e") {
+			t.Errorf("%s: exit status %d: %q", output, status, stdout)
+		}
+	}
+	status, stdout, stderr := runTrace(t, pick+"ids "+accessFlags)
+	contains(t, stderr, `"tab\tbed"`, `"csi\u009b31m"`, `"bidi\u202e"`)
+	if want := "<b>&\n" + long + "\n"; status != 0 || stdout != want || strings.ContainsAny(stderr, "\t\u009b\u202e") {
+		t.Errorf("exit status %d, got %q and %q", status, stdout, stderr)
+	}
+}
+
 // Rotated logs, compressed or not, are searched by the configuration's pattern.
 func TestTraceInRotatedLogs(t *testing.T) {
 	dir := inLogs(t)
