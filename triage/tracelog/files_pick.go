@@ -110,8 +110,10 @@ func (h *Files) pickRanges(ctx context.Context, p Pick, f *logFile, from time.Ti
 	return nil, 0, HowScan, note
 }
 
+// windowRange is the part of a file that has the window. Without one lines that
+// have no time count too, and those may be anywhere.
 func windowRange(p Pick, f *logFile, from time.Time) ([]pickRange, bool) {
-	if f.source.Roles.Time == "" {
+	if f.source.Roles.Time == "" || from.IsZero() {
 		return nil, false
 	}
 	lo, hi, ok := windowOf(f, f.size, from, p.At, f.source)
@@ -155,12 +157,13 @@ func (h *Files) indexedRanges(ctx context.Context, p Pick, f *logFile, from time
 	return ranges, summary.TooLong, true, note
 }
 
-// mayHave says whether a block can have a line that is picked.
+// mayHave says whether a block can have a line that is picked. Without a window
+// the block's times say nothing: lines that have none count too.
 func mayHave(b *index.Block, p Pick, from time.Time) bool {
 	if b.Unsure {
 		return true
 	}
-	if p.Within > 0 && (b.First.IsZero() || b.Last.Before(from)) || !b.First.IsZero() && b.First.After(p.At) {
+	if p.Within > 0 && (b.First.IsZero() || b.Last.Before(from) || b.First.After(p.At)) {
 		return false
 	}
 	switch p.By {
