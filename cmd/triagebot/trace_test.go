@@ -259,6 +259,20 @@ func TestPickingWhatATerminalWouldObey(t *testing.T) {
 	}
 }
 
+// An id is not the name of a file with arguments, whatever it begins with.
+func TestTraceOfAnIDThatBeginsWithAnAt(t *testing.T) {
+	dir := inLogs(t)
+	write(t, dir, "access.ndjson", `{"ts":"2026-01-02T15:04:05Z","req_id":"@req","status":200,"latency_ms":7}`+"\n")
+	write(t, dir, "req", "pick\n")
+	for _, args := range []string{"@req ", "show @req ", "--req-id @req ", "--req-id=@req "} {
+		status, stdout, stderr := runTrace(t, args+accessFlags)
+		contains(t, stdout, "@req took 7 ms")
+		if status != 0 {
+			t.Errorf("%s: exit status %d: %s", args, status, stderr)
+		}
+	}
+}
+
 // Rotated logs, compressed or not, are searched by the configuration's pattern.
 func TestTraceInRotatedLogs(t *testing.T) {
 	dir := inLogs(t)
