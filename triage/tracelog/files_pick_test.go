@@ -123,6 +123,36 @@ func TestPickingEverythingGivesLinesWithoutATime(t *testing.T) {
 	}
 }
 
+// A file's time of change is not to be trusted to the minute. Where a file is
+// left out because of it, that is said.
+func TestAFileThatChangedLongBeforeTheWindowIsNotRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "access.ndjson")
+	write(t, path, []byte(fmt.Sprintf(`{"ts":%q,"req_id":"a","status":200,"latency_ms":5}`+"\n", pickAt.Format(time.RFC3339))))
+	source := accessSource()
+	source.Files = []string{path}
+	p := Pick{By: PickSlowest, At: pickAt, Within: time.Minute, N: 1}
+	for _, c := range []struct {
+		before time.Duration // the window
+		found  int
+		note   string
+	}{
+		{50 * time.Minute, 1, ""},
+		{70 * time.Minute, 0, "not read: it was written to for the last time at 2026-01-02T13:49:00Z, before the window"},
+	} {
+		changed := pickAt.Add(-p.Within - c.before)
+		if err := os.Chtimes(path, changed, changed); err != nil {
+			t.Fatal(err)
+		}
+		picked, err := NewFiles(FilesOptions{Sources: []Source{*source}}).Pick(t.Context(), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if part := picked.Coverage.Parts[0]; len(picked.Candidates) != c.found || part.Note != c.note || !part.Complete {
+			t.Errorf("changed %s before: %+v", c.before, picked)
+		}
+	}
+}
+
 func TestPickingSaysWhatIsWrong(t *testing.T) {
 	for name, c := range map[string]struct {
 		source Source
