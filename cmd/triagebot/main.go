@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync"
 	"syscall"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -35,9 +36,15 @@ func main() {
 	os.Exit(status)
 }
 
+// plainArguments has kingpin, which knows it for all of a process only, take an
+// argument that begins with @ for what it is and not for a file of arguments:
+// it may be the id of a request.
+var plainArguments = sync.OnceFunc(func() { kingpin.EnableFileExpansion = false })
+
 // execute runs the program and returns its exit status: 0 for success, 1 for a
 // failure, 2 for a command line that is not understood.
 func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	plainArguments()
 	app := kingpin.New(filepath.Base(args[0]), "The first look at every page: Alertmanager's notifications become incident threads whose findings are backed by evidence.")
 	app.Version(version.Print("triagebot"))
 	app.HelpFlag.Short('h')

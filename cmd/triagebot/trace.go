@@ -57,8 +57,9 @@ func (s *sources) Close() error {
 	return s.index.Close()
 }
 
-// open makes the homes that the flags or the configuration name.
-func (f *traceFlags) open() (*sources, error) {
+// open makes the homes that the flags or the configuration name. An index that
+// cannot be read is said on stderr and done without.
+func (f *traceFlags) open(stderr io.Writer) (*sources, error) {
 	cfg := &config.Traces{Logs: codexLogs(f)}
 	if len(cfg.Logs) == 0 {
 		var err error
@@ -75,8 +76,8 @@ func (f *traceFlags) open() (*sources, error) {
 		return nil, err
 	}
 	if f.index {
-		if s.index, err = openTraceIndex(cfg); err != nil {
-			return nil, err
+		if s.index, err = readTraceIndex(cfg); err != nil {
+			fmt.Fprintf(stderr, "the logs themselves are searched, without their index: %v\n", err)
 		}
 	}
 	if len(cfg.Logs) > 0 {
@@ -161,7 +162,7 @@ func (c *traceShow) show(ctx context.Context, stdout, stderr io.Writer) (err err
 	if err != nil {
 		return err
 	}
-	from, err := c.open()
+	from, err := c.open(stderr)
 	if err != nil {
 		return err
 	}

@@ -5,13 +5,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/sirupsen/logrus"
@@ -49,9 +49,9 @@ func tracePickCommand(trace *kingpin.CmdClause) subcommand {
 }
 
 func (c *tracePick) run(ctx context.Context, stdout, stderr io.Writer) error {
-	picked, err := c.pick(ctx)
+	picked, err := c.pick(ctx, stderr)
 	if err == nil {
-		err = c.write(picked, stdout)
+		err = c.write(picked, stdout, stderr)
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "triagebot: error: %v\n", err)
@@ -74,12 +74,12 @@ func (c *tracePick) run(ctx context.Context, stdout, stderr io.Writer) error {
 	}
 }
 
-func (c *tracePick) pick(ctx context.Context) (picked *tracelog.Picked, err error) {
+func (c *tracePick) pick(ctx context.Context, stderr io.Writer) (picked *tracelog.Picked, err error) {
 	pick, err := c.request(time.Now())
 	if err != nil {
 		return nil, err
 	}
-	from, err := c.open()
+	from, err := c.open(stderr)
 	if err != nil {
 		return nil, err
 	}
@@ -109,35 +109,42 @@ func (c *tracePick) request(now time.Time) (p tracelog.Pick, err error) {
 	return p, err
 }
 
-func (c *tracePick) write(picked *tracelog.Picked, w io.Writer) error {
+func (c *tracePick) write(picked *tracelog.Picked, w, stderr io.Writer) error {
 	switch c.output {
 	case "json":
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
 		if picked.Candidates == nil {
 			picked.Candidates = []tracelog.Candidate{}
 		}
-		return enc.Encode(struct {
+		return tracelog.WriteIndentedJSON(w, struct {
 			Candidates []tracelog.Candidate `json:"candidates"`
 			Coverage   tracelog.Coverage    `json:"coverage"`
 		}{picked.Candidates, picked.Coverage})
 	case "ndjson":
-		enc := json.NewEncoder(w)
 		for _, candidate := range picked.Candidates {
-			if err := enc.Encode(candidate); err != nil {
+			if err := tracelog.WriteJSONLine(w, candidate); err != nil {
 				return err
 			}
 		}
 		return nil
 	case "ids":
-		for _, candidate := range picked.Candidates {
-			if _, err := fmt.Fprintln(w, tracelog.Harmless(candidate.ID)); err != nil {
-				return err
-			}
-		}
-		return nil
+		return writeIDs(picked.Candidates, w, stderr)
 	}
 	return c.table(picked, w)
+}
+
+// writeIDs writes a line for each id. One that a terminal would obey, or that
+// is no line, is left out: escaped it would be another id.
+func writeIDs(candidates []tracelog.Candidate, w, stderr io.Writer) error {
+	for _, candidate := range candidates {
+		if strings.ContainsFunc(candidate.ID, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			fmt.Fprintf(stderr, "left out, for it has characters that cannot be printed: the id %+q; -o json has it\n", candidate.ID)
+			continue
+		}
+		if _, err := fmt.Fprintln(w, candidate.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *tracePick) table(picked *tracelog.Picked, w io.Writer) error {

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -228,6 +229,50 @@ func TestTraceForPrograms(t *testing.T) {
 	})
 }
 
+// What is picked from a log that somebody else writes into does not speak to the
+// terminal, and what is written as an id is that id.
+func TestPickingWhatATerminalWouldObey(t *testing.T) {
+	dir := inLogs(t)
+	long := strings.Repeat("l", 230)
+	hostile := []string{"tab\tbed", "csi\u009b31m", "bidi\u202e", "<b>&", long}
+	var lines strings.Builder
+	for i, id := range hostile {
+		line, err := json.Marshal(map[string]any{"ts": "2026-01-02T15:04:05Z", "req_id": id, "status": 200, "latency_ms": 100 - i, "route": id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines.Write(append(line, '\n'))
+	}
+	write(t, dir, "access.ndjson", lines.String())
+	pick := "pick --slowest --within 0s -o "
+	for _, output := range []string{"json", "ndjson"} {
+		status, stdout, _ := runTrace(t, pick+output+" "+accessFlags)
+		contains(t, stdout, `"tab\tbed"`, `"csi\u009b31m"`, `"bidi\u202e"`, `"<b>&"`)
+		if status != 0 || strings.ContainsAny(stdout, "\t\u009b\u202e") {
+			t.Errorf("%s: exit status %d: %q", output, status, stdout)
+		}
+	}
+	status, stdout, stderr := runTrace(t, pick+"ids "+accessFlags)
+	contains(t, stderr, `"tab\tbed"`, `"csi\u009b31m"`, `"bidi\u202e"`)
+	if want := "<b>&\n" + long + "\n"; status != 0 || stdout != want || strings.ContainsAny(stderr, "\t\u009b\u202e") {
+		t.Errorf("exit status %d, got %q and %q", status, stdout, stderr)
+	}
+}
+
+// An id is not the name of a file with arguments, whatever it begins with.
+func TestTraceOfAnIDThatBeginsWithAnAt(t *testing.T) {
+	dir := inLogs(t)
+	write(t, dir, "access.ndjson", `{"ts":"2026-01-02T15:04:05Z","req_id":"@req","status":200,"latency_ms":7}`+"\n")
+	write(t, dir, "req", "pick\n")
+	for _, args := range []string{"@req ", "show @req ", "--req-id @req ", "--req-id=@req "} {
+		status, stdout, stderr := runTrace(t, args+accessFlags)
+		contains(t, stdout, "@req took 7 ms")
+		if status != 0 {
+			t.Errorf("%s: exit status %d: %s", args, status, stderr)
+		}
+	}
+}
+
 // Rotated logs, compressed or not, are searched by the configuration's pattern.
 func TestTraceInRotatedLogs(t *testing.T) {
 	dir := inLogs(t)
@@ -383,6 +428,37 @@ func TestFollowingWantsALocalLog(t *testing.T) {
 	t.Chdir(dir)
 	status, _, stderr := runTrace(t, "x --follow")
 	contains(t, stderr, "--follow needs a local log")
+	if status != 2 {
+		t.Errorf("exit status %d", status)
+	}
+}
+
+// The index is never needed: a lookup goes on without one that cannot be read,
+// and says so.
+func TestTraceWithoutTheFolderOfItsIndex(t *testing.T) {
+	dir := inLogs(t)
+	write(t, dir, "triagebot.yaml", tracesConfig)
+	for _, args := range []string{"req_9f2c", "pick --slowest --within 0s"} {
+		status, stdout, stderr := runTrace(t, args)
+		contains(t, stdout, "req_9f2c")
+		if status != 0 || stderr != "" {
+			t.Errorf("%s: exit status %d: %s", args, status, stderr)
+		}
+		if _, err := os.Lstat("index"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s made the folder of the index: %v", args, err)
+		}
+	}
+	write(t, dir, "index", "a file where the folder should be")
+	for _, args := range []string{"req_9f2c", "pick --slowest --within 0s"} {
+		status, stdout, stderr := runTrace(t, args)
+		contains(t, stdout, "req_9f2c")
+		contains(t, stderr, "without their index: traces.index.dir:")
+		if status != 0 {
+			t.Errorf("%s: exit status %d: %s", args, status, stderr)
+		}
+	}
+	status, _, stderr := runTrace(t, "index")
+	contains(t, stderr, "traces.index.dir: index: its directory cannot be made")
 	if status != 2 {
 		t.Errorf("exit status %d", status)
 	}

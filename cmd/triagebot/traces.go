@@ -64,12 +64,24 @@ func traceBackend(cfg *config.TraceBackend) (tracelog.Home, error) {
 	}
 }
 
-// openTraceIndex opens the index of local logs; nil where none is configured.
+// openTraceIndex opens the index of local logs for updates; nil where none is
+// configured.
 func openTraceIndex(cfg *config.Traces) (*index.Index, error) {
+	return openIndex(cfg, index.Options{})
+}
+
+// readTraceIndex opens the index of local logs for lookups alone, and makes no
+// directory; nil where none is configured.
+func readTraceIndex(cfg *config.Traces) (*index.Index, error) {
+	return openIndex(cfg, index.Options{ReadOnly: true})
+}
+
+func openIndex(cfg *config.Traces, options index.Options) (*index.Index, error) {
 	if cfg.Index.Dir == "" {
 		return nil, nil
 	}
-	x, err := index.Open(cfg.Index.Dir, index.Options{ParseTime: tracelog.ParseTime})
+	options.ParseTime = tracelog.ParseTime
+	x, err := index.Open(cfg.Index.Dir, options)
 	if err != nil {
 		return nil, fmt.Errorf("traces.index.dir: %w", err)
 	}

@@ -31,7 +31,7 @@ type Facts struct {
 	Errors   []Failure     `json:"errors,omitempty"` // each once, the first first, at most maxErrors
 
 	Phases  []Phase       `json:"phases,omitempty"` // between one record and the next; a row of chunks is one phase
-	Gaps    []Phase       `json:"gaps,omitempty"`   // the longest between two records, chunks among them; at most maxGaps
+	Gaps    []Phase       `json:"gaps,omitempty"`   // the longest between two records whose clocks agree, chunks among them; at most maxGaps
 	Retries []Retry       `json:"retries,omitempty"`
 	Resent  []Resent      `json:"resent,omitempty"`
 	Tool    bool          `json:"tool_call,omitempty"` // a record says that it is a tool call
@@ -95,14 +95,23 @@ func (t *Trace) Facts() *Facts {
 	}
 	points := points(subject, answer)
 	f.Phases = phases(withoutRows(points))
-	f.Gaps = gaps(points, f.Total)
+	f.Clocks = clocks(subject, answer)
+	f.Gaps = gaps(points, f.wholeTime(), f.Clocks)
 	f.Retries = t.retries()
 	f.Resent = resent(subject)
 	f.Blocks = blocks(subject)
 	f.Streams = streams(subject)
 	f.Exits = t.exits(subject, all)
-	f.Clocks = clocks(subject, answer)
 	return f
+}
+
+// wholeTime is what gaps are parts of: from the first to the last record, unless
+// their clocks differ and the answer knows better.
+func (f *Facts) wholeTime() time.Duration {
+	if len(f.Clocks) > 0 {
+		return cmp.Or(f.Reported, f.Total)
+	}
+	return f.Total
 }
 
 // subject are the records about the request that was asked for or, where the

@@ -136,11 +136,9 @@ func TestFactsInWords(t *testing.T) {
 				`access {"ts":"2026-01-02T03:04:01Z","req_id":"req_9f","status":200,"latency_ms":1000}`,
 			},
 			[]string{
-				"req_9f took 1 s; 9.1 s of it between proto recv (turn/completed) and the request's start",
+				"req_9f took 1 s; 890 ms of it between proto send and proto recv (turn/completed)",
 				"Its records span 11.0 s, more than the 1 s that access reports.",
 				"Phases: proto send, after 890 ms proto recv (turn/completed), after 9.1 s the request's start, after 1 s the access line.",
-				"1 s passed between the request's start and the access line.",
-				"890 ms passed between proto send and proto recv (turn/completed).",
 				"The clock of proto is at least 9.99 s behind that of access: durations between the two are off by as much.",
 			},
 		},
@@ -222,6 +220,33 @@ func TestClocks(t *testing.T) {
 		if diff := cmp.Diff(c.want, stitched(t, "a", c.lines...).Facts().Clocks); diff != "" {
 			t.Errorf("%s: %s", c.name, diff)
 		}
+	}
+}
+
+// The time between two clocks that do not agree is nothing that passed.
+func TestGapsBetweenClocksThatDifferAreNotSaid(t *testing.T) {
+	const access = `access {"ts":"2026-01-02T03:04:02.000Z","req_id":"a","status":200,"latency_ms":1000}`
+	proto := func(way, ts string) string {
+		return fmt.Sprintf(`proto {"ts":"2026-01-02T%sZ","req_id":"a","direction":%q,"method":"m"}`, ts, way)
+	}
+	const between = "a took 1 s; 800 ms of it between proto send and proto recv (m)"
+	for _, c := range []struct {
+		name, want string
+		lines      []string
+	}{
+		{"an hour ahead", between, []string{access, proto("send", "04:04:01.100"), proto("recv", "04:04:01.900")}},
+		{"half a second behind", between, []string{access, proto("send", "03:04:00.500"), proto("recv", "03:04:01.300")}},
+		{
+			"a third source's clock agrees with the answer's", "a took 1 s; 900 ms of it between the usage line and the access line",
+			[]string{access, proto("send", "04:04:01.100"), proto("recv", "04:04:01.200"), `usage {"ts":"2026-01-02T03:04:01.100Z","req_id":"a"}`},
+		},
+		{"no clock explains it, and it is more than the whole", "a took 1 s", []string{access, proto("send", "03:04:01.500"), proto("recv", "03:04:07.000")}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := stitched(t, "a", c.lines...).Facts().Headline(); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
 	}
 }
 

@@ -59,9 +59,9 @@ func (h *Files) pickFrom(ctx context.Context, p *picker, f *logFile, from time.T
 	var tally pickTally
 	var err error
 	switch {
-	case !from.IsZero() && f.changed.Before(from.Add(-mostLate)):
-		// Whatever it holds was written before the window.
+	case f.lastWrittenBefore(from):
 		part.How, part.Complete = HowWindow, true
+		part.Note = fmt.Sprintf("not read: it was written to for the last time at %s, before the window", f.changed.UTC().Format(time.RFC3339))
 		return part
 	case f.packed != unpacked:
 		tally, err = pickPacked(ctx, p, f)
@@ -83,6 +83,16 @@ func (h *Files) pickFrom(ctx context.Context, p *picker, f *logFile, from time.T
 		part.Complete = true
 	}
 	return part
+}
+
+// mtimeSlack is how much older a file's time of change may be than its last
+// line: that comes from the clock of who keeps the file, and copies lose it.
+const mtimeSlack = time.Hour
+
+// lastWrittenBefore says whether a file was written to for the last time before
+// a window that begins at an instant: what it holds lies before it.
+func (f *logFile) lastWrittenBefore(from time.Time) bool {
+	return !from.IsZero() && f.changed.Before(from.Add(-mtimeSlack))
 }
 
 func pickPacked(ctx context.Context, p *picker, f *logFile) (pickTally, error) {
@@ -110,8 +120,10 @@ func (h *Files) pickRanges(ctx context.Context, p Pick, f *logFile, from time.Ti
 	return nil, 0, HowScan, note
 }
 
+// windowRange is the part of a file that has the window. Without one lines that
+// have no time count too, and those may be anywhere.
 func windowRange(p Pick, f *logFile, from time.Time) ([]pickRange, bool) {
-	if f.source.Roles.Time == "" {
+	if f.source.Roles.Time == "" || from.IsZero() {
 		return nil, false
 	}
 	lo, hi, ok := windowOf(f, f.size, from, p.At, f.source)
@@ -155,12 +167,13 @@ func (h *Files) indexedRanges(ctx context.Context, p Pick, f *logFile, from time
 	return ranges, summary.TooLong, true, note
 }
 
-// mayHave says whether a block can have a line that is picked.
+// mayHave says whether a block can have a line that is picked. Without a window
+// the block's times say nothing: lines that have none count too.
 func mayHave(b *index.Block, p Pick, from time.Time) bool {
 	if b.Unsure {
 		return true
 	}
-	if p.Within > 0 && (b.First.IsZero() || b.Last.Before(from)) || !b.First.IsZero() && b.First.After(p.At) {
+	if p.Within > 0 && (b.First.IsZero() || b.Last.Before(from) || b.First.After(p.At)) {
 		return false
 	}
 	switch p.By {

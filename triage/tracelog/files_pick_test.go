@@ -1,6 +1,8 @@
 package tracelog
 
 import (
+	"bytes"
+	"compress/gzip"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -75,6 +77,78 @@ func TestPickingFromAWindowReadsLittleOfTheLog(t *testing.T) {
 		part := picked.Coverage.Parts[0]
 		if diff := gocmp.Diff(want, picked.Candidates); diff != "" || part.How != how || part.Bytes > part.Size/5 {
 			t.Errorf("%s: %s%+v", how, diff, part)
+		}
+	}
+}
+
+// Lines without a time are in "everything", wherever they stand and however the
+// log is read.
+func TestPickingEverythingGivesLinesWithoutATime(t *testing.T) {
+	dir := t.TempDir()
+	plain, packed := filepath.Join(dir, "access.ndjson"), filepath.Join(dir, "access.ndjson.gz")
+	var b strings.Builder
+	for i := range 10_000 {
+		if i == 9_000 {
+			b.WriteString(`{"req_id":"timeless","status":200,"latency_ms":99999}` + "\n")
+		}
+		fmt.Fprintf(&b, `{"ts":%q,"req_id":"req_%d","status":200,"latency_ms":5}`+"\n", pickAt.Add(time.Duration(i)*time.Second).Format(time.RFC3339), i)
+	}
+	write(t, plain, []byte(b.String()))
+	var gz bytes.Buffer
+	w := gzip.NewWriter(&gz)
+	if _, err := w.Write([]byte(b.String())); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	write(t, packed, gz.Bytes())
+	x := openIndex(t, index.Options{})
+	source := accessSource()
+	source.Files = []string{plain}
+	indexNow(t, x, source, plain)
+	for way, opts := range map[string]FilesOptions{"scanned": {}, "by the index": {Index: x}, "compressed": {}} {
+		source := *source
+		if way == "compressed" {
+			source.Files = []string{packed}
+		}
+		opts.Sources = []Source{source}
+		picked, err := NewFiles(opts).Pick(t.Context(), Pick{By: PickSlowest, At: pickAt.Add(time.Minute), N: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(picked.Candidates) != 1 || picked.Candidates[0].ID != "timeless" || !picked.Coverage.Complete {
+			t.Errorf("%s: %+v", way, picked)
+		}
+	}
+}
+
+// A file's time of change is not to be trusted to the minute. Where a file is
+// left out because of it, that is said.
+func TestAFileThatChangedLongBeforeTheWindowIsNotRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "access.ndjson")
+	write(t, path, []byte(fmt.Sprintf(`{"ts":%q,"req_id":"a","status":200,"latency_ms":5}`+"\n", pickAt.Format(time.RFC3339))))
+	source := accessSource()
+	source.Files = []string{path}
+	p := Pick{By: PickSlowest, At: pickAt, Within: time.Minute, N: 1}
+	for _, c := range []struct {
+		before time.Duration // the window
+		found  int
+		note   string
+	}{
+		{50 * time.Minute, 1, ""},
+		{70 * time.Minute, 0, "not read: it was written to for the last time at 2026-01-02T13:49:00Z, before the window"},
+	} {
+		changed := pickAt.Add(-p.Within - c.before)
+		if err := os.Chtimes(path, changed, changed); err != nil {
+			t.Fatal(err)
+		}
+		picked, err := NewFiles(FilesOptions{Sources: []Source{*source}}).Pick(t.Context(), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if part := picked.Coverage.Parts[0]; len(picked.Candidates) != c.found || part.Note != c.note || !part.Complete {
+			t.Errorf("changed %s before: %+v", c.before, picked)
 		}
 	}
 }

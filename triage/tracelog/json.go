@@ -91,6 +91,9 @@ func (r *Record) object() json.RawMessage {
 // a terminal or an editor would obey.
 func WriteJSONLine(w io.Writer, v any) error { return writeJSON(w, v, "") }
 
+// WriteIndentedJSON is WriteJSONLine over several lines, for people to read.
+func WriteIndentedJSON(w io.Writer, v any) error { return writeJSON(w, v, "  ") }
+
 func writeJSON(w io.Writer, v any, indent string) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

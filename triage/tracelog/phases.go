@@ -19,10 +19,12 @@ type Phase struct {
 
 // point is something that happened, in words.
 type point struct {
-	at    time.Time
-	name  string
-	inRow bool // a chunk with chunks before and after it
-	last  bool // of what happened at the same time
+	at     time.Time
+	source string
+	name   string
+	inRow  bool // a chunk with chunks before and after it
+	start  bool // that the answer tells of
+	last   bool // of what happened at the same time: the answer
 }
 
 // phases lie between the points of a request.
@@ -45,7 +47,7 @@ func withoutRows(points []point) []point {
 func points(records []*Traced, answer *Traced) []point {
 	var all []point
 	if answer != nil && answer.took() > 0 && !answer.Time.IsZero() {
-		all = append(all, point{at: answer.span().from, name: "the request's start"})
+		all = append(all, point{at: answer.span().from, source: answer.Source, name: "the request's start", start: true})
 	}
 	sends := map[string]int{}
 	chunks, ofChunks := 0, 0
@@ -62,7 +64,7 @@ func points(records []*Traced, answer *Traced) []point {
 		if r.Time.IsZero() {
 			break // these come last
 		}
-		p := point{at: r.Time, name: r.name()}
+		p := point{at: r.Time, source: r.Source, name: r.name()}
 		switch {
 		case r == answer:
 			p.name, p.last = "the "+shown(r.Source)+" line", true
@@ -128,14 +130,41 @@ const (
 )
 
 // gaps are the longest times between any two records, chunks among them, the
-// longest first.
-func gaps(points []point, total time.Duration) []Phase {
+// longest first. Between clocks that do not agree there are none.
+func gaps(points []point, total time.Duration, clocks []ClockDiffer) []Phase {
 	var long []Phase
-	for _, p := range phases(points) {
-		if p.Took >= time.Millisecond && p.Took >= total/gapMatters {
-			long = append(long, p)
+	for _, together := range byClock(points, clocks) {
+		for _, p := range phases(together) {
+			if p.Took >= time.Millisecond && p.Took >= total/gapMatters {
+				long = append(long, p)
+			}
 		}
 	}
 	slices.SortStableFunc(long, func(a, b Phase) int { return cmp.Compare(b.Took, a.Took) })
 	return slices.Clip(long[:min(len(long), maxGaps)])
+}
+
+// byClock are the points of each source that has another clock, and those of
+// the rest, whose clocks agree as far as is known.
+func byClock(points []point, clocks []ClockDiffer) [][]point {
+	var all [][]point
+	rest := slices.Clone(points)
+	for i := range clocks {
+		c := &clocks[i]
+		if c.Source == c.Against {
+			continue
+		}
+		other := func(p point) bool { return p.source == c.Source }
+		all = append(all, slices.DeleteFunc(slices.Clone(rest), func(p point) bool { return !other(p) }))
+		rest = slices.DeleteFunc(rest, other)
+	}
+	if len(all) == 0 {
+		return [][]point{rest}
+	}
+	// What lies between the request's start and its answer is told by the other
+	// clocks alone: that time is no gap.
+	if i := slices.IndexFunc(rest, func(p point) bool { return p.last }); i > 0 && rest[i-1].start {
+		return append(all, rest[:i], rest[i:])
+	}
+	return append(all, rest)
 }

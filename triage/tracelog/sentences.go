@@ -77,8 +77,10 @@ func (f *Facts) Headline() string {
 	return strings.Join(append(parts, f.lossesSaid()...), "; ")
 }
 
+// gapInHeadline says whether the longest gap is a large part of the time that
+// the headline says, and not more than that.
 func (f *Facts) gapInHeadline() bool {
-	return len(f.Phases) > 1 && len(f.Gaps) > 0 && f.Gaps[0].Took >= f.Total/gapHeadlines
+	return len(f.Phases) > 1 && len(f.Gaps) > 0 && f.Gaps[0].Took >= f.wholeTime()/gapHeadlines && f.Gaps[0].Took <= cmp.Or(f.Reported, f.Total)
 }
 
 // ended is how the request ended and how long it took.

@@ -12,6 +12,8 @@ package index
 import (
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -38,6 +40,9 @@ type Options struct {
 	// Buffer is how much of a log is read at once, in bytes; 0 means 256 KiB.
 	// A line that is longer makes the buffer grow up to Spec.MaxLine.
 	Buffer int
+	// ReadOnly makes and changes nothing: a directory that is missing is an index
+	// that knows of no log yet, and an update is refused.
+	ReadOnly bool
 }
 
 const defaultMaxOpen = 256
@@ -56,8 +61,8 @@ type Index struct {
 	logs map[logKey]*logIndex
 }
 
-// Open uses a directory, and makes it when it is missing. The index must be
-// closed after use.
+// Open uses a directory, and makes it when it is missing, unless ReadOnly. The
+// index must be closed after use.
 func Open(dir string, options Options) (*Index, error) {
 	if options.ParseTime == nil {
 		options.ParseTime = func(text string) (time.Time, error) { return time.Parse(time.RFC3339, text) }
@@ -71,7 +76,11 @@ func Open(dir string, options Options) (*Index, error) {
 	if options.Buffer <= 0 {
 		options.Buffer = bufferLen
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if options.ReadOnly {
+		if err := readable(dir); err != nil {
+			return nil, fmt.Errorf("index: its directory cannot be read: %w", err)
+		}
+	} else if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("index: its directory cannot be made: %w", err)
 	}
 	x := &Index{
@@ -82,6 +91,22 @@ func Open(dir string, options Options) (*Index, error) {
 	}
 	x.slots.left.Store(int64(options.MaxOpen))
 	return x, nil
+}
+
+// readable returns an error for a directory that is there and cannot be read.
+func readable(dir string) error {
+	d, err := os.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = d.Readdirnames(1)
+	if errors.Is(err, io.EOF) { // nothing is in it
+		err = nil
+	}
+	return errors.Join(err, d.Close())
 }
 
 // Close closes all files. Nothing may use the index then or at the same time.
@@ -98,9 +123,14 @@ func (x *Index) Close() error {
 // ErrBusy is returned when another process updates the index.
 var ErrBusy = errors.New("index: another process is updating it")
 
+var errReadOnly = errors.New("index: it was opened to be read only")
+
 // exclusively runs what changes files. It returns ErrBusy when another process
 // does so.
 func (x *Index) exclusively(change func() error) error {
+	if x.options.ReadOnly {
+		return errReadOnly
+	}
 	x.updating.Lock()
 	defer x.updating.Unlock()
 	switch locked, err := x.lock.TryLock(); {

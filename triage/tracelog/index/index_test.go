@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -263,6 +264,26 @@ func TestOnlyOneProcessUpdates(t *testing.T) {
 	checkAnswers(t, there, log, testSpec, []string{"req_1"})
 	update(t, here, log, testSpec)
 	hits, err := there.Lookup(t.Context(), log, testSpec, "req_1", 19)
+	if err != nil || len(hits.Scan) > 0 || len(hits.Lines) != 1 {
+		t.Errorf("got %+v, error %v", hits, err)
+	}
+}
+
+func TestReadOnlyMakesAndChangesNothing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "index")
+	reader := open(t, dir, Options{ReadOnly: true})
+	log := newLog(t)
+	write(t, log, []byte(`{"req_id":"req_1"}`+"\n"))
+	checkAnswers(t, reader, log, testSpec, []string{"req_1"})
+	if _, err := reader.Update(t.Context(), log, testSpec); !errors.Is(err, errReadOnly) {
+		t.Errorf("an update: got %v", err)
+	}
+	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("its directory: got %v", err)
+	}
+	// What another process makes meanwhile is seen.
+	update(t, open(t, dir, Options{}), log, testSpec)
+	hits, err := reader.Lookup(t.Context(), log, testSpec, "req_1", 19)
 	if err != nil || len(hits.Scan) > 0 || len(hits.Lines) != 1 {
 		t.Errorf("got %+v, error %v", hits, err)
 	}
