@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -54,17 +53,8 @@ func openFiles(sources []*Source) (files []*logFile, skipped []Part) {
 	seen := map[fileID]bool{}
 	for _, source := range sources {
 		for _, pattern := range source.Files {
-			paths, err := filepath.Glob(pattern)
-			switch {
-			case err != nil:
-				skipped = append(skipped, skip(source, pattern, "the pattern is malformed; write it as for a shell"))
-			case len(paths) == 0:
-				part := skip(source, pattern, "it does not exist")
-				if strings.ContainsAny(pattern, "*?[") { // no rotated file yet
-					part.Note, part.Complete = "no file matches", true
-				}
-				skipped = append(skipped, part)
-			}
+			paths, missing := matched(source, pattern)
+			skipped = append(skipped, missing...)
 			for _, path := range paths {
 				if len(files) == maxFiles {
 					skipped = append(skipped, skip(source, path, fmt.Sprintf("this and what follows is not searched: there are more than %d files; narrow the pattern", maxFiles)))
@@ -86,6 +76,27 @@ func openFiles(sources []*Source) (files []*logFile, skipped []Part) {
 	}
 	slices.SortStableFunc(files, func(a, b *logFile) int { return b.changed.Compare(a.changed) })
 	return files, skipped
+}
+
+// matched are the paths that a pattern stands for, and what there is to say of
+// those that it does not give.
+func matched(source *Source, pattern string) ([]string, []Part) {
+	paths, missing, err := onDisk().match(pattern)
+	switch {
+	case errors.Is(err, filepath.ErrBadPattern):
+		return nil, []Part{skip(source, pattern, "the pattern is malformed; write it as for a shell")}
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, []Part{skip(source, pattern, "it does not exist")}
+	case err != nil:
+		return nil, []Part{skip(source, pattern, reason(err))}
+	case missing.folders > 0:
+		return paths, []Part{skip(source, pattern, missing.said())}
+	case len(paths) == 0: // no rotated file yet
+		part := skip(source, pattern, "no file matches")
+		part.Complete = true
+		return nil, []Part{part}
+	}
+	return paths, nil
 }
 
 func skip(source *Source, name, note string) Part {
