@@ -3,7 +3,6 @@
 package tracelog
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -142,20 +142,35 @@ func kindOf(mode fs.FileMode) string {
 }
 
 // packingOf tells a compressed file by its first bytes, for rotated logs do
-// not always keep their ending. No NDJSON begins like that.
+// not always keep their ending. No NDJSON begins like that. It is an error for a
+// file to be compressed as is not read: its lines would not be found in it.
 func packingOf(r io.ReaderAt) (packing, error) {
-	var magic [4]byte
+	var magic [5]byte
 	n, err := r.ReadAt(magic[:], 0)
-	switch {
-	case err != nil && !errors.Is(err, io.EOF):
+	if err != nil && !errors.Is(err, io.EOF) {
 		return unpacked, err
-	case bytes.HasPrefix(magic[:n], []byte{0x1f, 0x8b}):
+	}
+	begins := func(with string) bool { return strings.HasPrefix(string(magic[:n]), with) }
+	switch {
+	case begins("\x1f\x8b"):
 		return gzipped, nil
-	case bytes.Equal(magic[:n], []byte{0x28, 0xb5, 0x2f, 0xfd}):
+	case begins("\x28\xb5\x2f\xfd"):
 		return zstandard, nil
+	case magic[0]&0xf0 == 0x50 && string(magic[1:4]) == "\x2a\x4d\x18": // a frame to be skipped, as pzstd begins
+		return zstandard, nil
+	case begins("\xfd7zXZ"):
+		return unpacked, notRead("xz")
+	case begins("BZh") && '1' <= magic[3] && magic[3] <= '9':
+		return unpacked, notRead("bzip2")
+	case begins("\x04\x22\x4d\x18"):
+		return unpacked, notRead("lz4")
 	default:
 		return unpacked, nil
 	}
+}
+
+func notRead(format string) error {
+	return fmt.Errorf("it is compressed with %s, which is not read; use gzip or zstd", format)
 }
 
 // reason is an error without the path, which stands beside it.
