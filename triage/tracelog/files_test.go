@@ -180,6 +180,12 @@ func TestCompressedLogsAreSearched(t *testing.T) {
 	write(t, filepath.Join(dir, "a.ndjson.1.gz"), gz.Bytes())
 	write(t, filepath.Join(dir, "a.ndjson.2.zst"), encoder.EncodeAll(log, nil))
 	write(t, filepath.Join(dir, "a.ndjson.3"), gz.Bytes()) // the ending does not say it
+	for _, kind := range []byte{0x50, 0x5f} {              // frames to be skipped before, between and after
+		skippable := []byte{kind, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 'a', '\n', 'b', '\n'}
+		half := len(log) / 2
+		write(t, filepath.Join(dir, fmt.Sprintf("a.ndjson.%x", kind)), slices.Concat(
+			skippable, encoder.EncodeAll(log[:half], nil), skippable, encoder.EncodeAll(log[half:], nil), skippable))
+	}
 	source := access(filepath.Join(dir, "a.ndjson*"))
 	h := NewFiles(FilesOptions{Sources: []Source{source}})
 	for _, id := range nastyIDs {
@@ -189,7 +195,7 @@ func TestCompressedLogsAreSearched(t *testing.T) {
 				t.Errorf("%s, id %q:\ngot  %v\nwant %v", part.Name, id, got, want)
 			}
 		}
-		if len(found.Coverage.Parts) != 3 || !found.Coverage.Complete {
+		if len(found.Coverage.Parts) != 5 || !found.Coverage.Complete {
 			t.Errorf("coverage: %+v", found.Coverage)
 		}
 	}
@@ -213,6 +219,10 @@ func TestWhatCannotBeSearchedIsSaidAndTheRestAnswered(t *testing.T) {
 		"an empty file":    {func(t *testing.T, path string) { write(t, path, nil) }, "", true},
 		"a cut zstd":       {func(t *testing.T, path string) { write(t, path, packed[:len(packed)/2]) }, "decompressed", false},
 		"a broken gzip":    {func(t *testing.T, path string) { write(t, path, []byte("\x1f\x8bnonsense")) }, "decompressed", false},
+		"xz":               {func(t *testing.T, path string) { write(t, path, []byte("\xfd7zXZ\x00\x00\x04")) }, "compressed with xz, which is not read", false},
+		"bzip2":            {func(t *testing.T, path string) { write(t, path, []byte("BZh91AY&SY")) }, "compressed with bzip2, which is not read", false},
+		"lz4":              {func(t *testing.T, path string) { write(t, path, []byte("\x04\x22\x4d\x18\x64")) }, "compressed with lz4, which is not read", false},
+		"almost bzip2":     {func(t *testing.T, path string) { write(t, path, []byte("BZh")) }, "", true},
 		"a dangling link":  {func(t *testing.T, path string) { symlink(t, "nowhere", path) }, "vanished", false},
 		"one endless line": {func(t *testing.T, path string) { write(t, path, bytes.Repeat([]byte("req_1 "), 1<<20)) }, "", true},
 	}
@@ -362,6 +372,9 @@ func FuzzFind(f *testing.F) {
 		f.Add(newNasty(seed).log(12), uint8(seed), uint16(100*seed))
 	}
 	f.Fuzz(func(t *testing.T, log []byte, which uint8, indexed uint16) {
+		if packed, err := packingOf(bytes.NewReader(log)); packed != unpacked || err != nil {
+			return // such bytes are no log of lines
+		}
 		id := nastyIDs[int(which)%len(nastyIDs)]
 		path := filepath.Join(t.TempDir(), "access.ndjson")
 		source := access(path)
@@ -369,12 +382,6 @@ func FuzzFind(f *testing.F) {
 		write(t, path, log[:min(len(log), int(indexed))])
 		indexNow(t, x, &source, path)
 		write(t, path, log)
-		files, _ := openFiles([]*Source{&source})
-		packed := files[0].packed != unpacked
-		must(t, files[0].Close())
-		if packed {
-			return // such bytes are no log of lines
-		}
 		want := naiveFind(&source, log, id)
 		for way, x := range map[string]*index.Index{"scan": nil, "index": x} {
 			found := find(t, NewFiles(FilesOptions{Sources: []Source{source}, Index: x}), Query{ID: id})

@@ -3,7 +3,6 @@
 package tracelog
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -54,17 +53,8 @@ func openFiles(sources []*Source) (files []*logFile, skipped []Part) {
 	seen := map[fileID]bool{}
 	for _, source := range sources {
 		for _, pattern := range source.Files {
-			paths, err := filepath.Glob(pattern)
-			switch {
-			case err != nil:
-				skipped = append(skipped, skip(source, pattern, "the pattern is malformed; write it as for a shell"))
-			case len(paths) == 0:
-				part := skip(source, pattern, "it does not exist")
-				if strings.ContainsAny(pattern, "*?[") { // no rotated file yet
-					part.Note, part.Complete = "no file matches", true
-				}
-				skipped = append(skipped, part)
-			}
+			paths, missing := matched(source, pattern)
+			skipped = append(skipped, missing...)
 			for _, path := range paths {
 				if len(files) == maxFiles {
 					skipped = append(skipped, skip(source, path, fmt.Sprintf("this and what follows is not searched: there are more than %d files; narrow the pattern", maxFiles)))
@@ -86,6 +76,27 @@ func openFiles(sources []*Source) (files []*logFile, skipped []Part) {
 	}
 	slices.SortStableFunc(files, func(a, b *logFile) int { return b.changed.Compare(a.changed) })
 	return files, skipped
+}
+
+// matched are the paths that a pattern stands for, and what there is to say of
+// those that it does not give.
+func matched(source *Source, pattern string) ([]string, []Part) {
+	paths, missing, err := onDisk().match(pattern)
+	switch {
+	case errors.Is(err, filepath.ErrBadPattern):
+		return nil, []Part{skip(source, pattern, "the pattern is malformed; write it as for a shell")}
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, []Part{skip(source, pattern, "it does not exist")}
+	case err != nil:
+		return nil, []Part{skip(source, pattern, reason(err))}
+	case missing.folders > 0:
+		return paths, []Part{skip(source, pattern, missing.said())}
+	case len(paths) == 0: // no rotated file yet
+		part := skip(source, pattern, "no file matches")
+		part.Complete = true
+		return nil, []Part{part}
+	}
+	return paths, nil
 }
 
 func skip(source *Source, name, note string) Part {
@@ -131,20 +142,35 @@ func kindOf(mode fs.FileMode) string {
 }
 
 // packingOf tells a compressed file by its first bytes, for rotated logs do
-// not always keep their ending. No NDJSON begins like that.
+// not always keep their ending. No NDJSON begins like that. It is an error for a
+// file to be compressed as is not read: its lines would not be found in it.
 func packingOf(r io.ReaderAt) (packing, error) {
-	var magic [4]byte
+	var magic [5]byte
 	n, err := r.ReadAt(magic[:], 0)
-	switch {
-	case err != nil && !errors.Is(err, io.EOF):
+	if err != nil && !errors.Is(err, io.EOF) {
 		return unpacked, err
-	case bytes.HasPrefix(magic[:n], []byte{0x1f, 0x8b}):
+	}
+	begins := func(with string) bool { return strings.HasPrefix(string(magic[:n]), with) }
+	switch {
+	case begins("\x1f\x8b"):
 		return gzipped, nil
-	case bytes.Equal(magic[:n], []byte{0x28, 0xb5, 0x2f, 0xfd}):
+	case begins("\x28\xb5\x2f\xfd"):
 		return zstandard, nil
+	case magic[0]&0xf0 == 0x50 && string(magic[1:4]) == "\x2a\x4d\x18": // a frame to be skipped, as pzstd begins
+		return zstandard, nil
+	case begins("\xfd7zXZ"):
+		return unpacked, notRead("xz")
+	case begins("BZh") && '1' <= magic[3] && magic[3] <= '9':
+		return unpacked, notRead("bzip2")
+	case begins("\x04\x22\x4d\x18"):
+		return unpacked, notRead("lz4")
 	default:
 		return unpacked, nil
 	}
+}
+
+func notRead(format string) error {
+	return fmt.Errorf("it is compressed with %s, which is not read; use gzip or zstd", format)
 }
 
 // reason is an error without the path, which stands beside it.
