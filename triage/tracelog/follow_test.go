@@ -51,6 +51,7 @@ func follow(t *testing.T, pattern, id string) *following {
 			t.Error(err)
 		}
 	}
+	synctest.Wait() // a look that is under way must not see what the test does next
 	return started
 }
 
@@ -60,6 +61,7 @@ func (f *following) tells(lines ...string) {
 	if got := <-f.told; !slices.Equal(got, lines) {
 		f.t.Fatalf("told of %q, want %q", got, lines)
 	}
+	synctest.Wait()
 }
 
 func lineAt(second, id string) string {
