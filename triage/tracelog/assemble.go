@@ -162,7 +162,7 @@ func (s *stitcher) coverage(duplicates map[inFile]int) Coverage {
 		if a.found != nil {
 			for _, p := range a.found.Coverage.Parts {
 				// Context is asked for in a window: with that it is whole.
-				p.Complete = p.Complete || a.id == "" && p.How == HowWindow
+				p.Complete = p.Complete || a.id == "" && p.How == HowWindow && p.Note == ""
 				add(p)
 			}
 			if a.id == s.query.ID {

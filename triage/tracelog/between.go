@@ -131,6 +131,7 @@ func (b *betweenReader) file(ctx context.Context, f *logFile, part *Part) {
 	default:
 		part.Complete = true
 	}
+	part.lackLong()
 }
 
 func (b *betweenReader) read(ctx context.Context, f *logFile, part *Part) error {

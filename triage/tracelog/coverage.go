@@ -83,6 +83,18 @@ func (p *Part) troubled() bool {
 	return !p.Complete || p.How == HowSkipped || p.Torn > 0 || p.TooLong > 0 || p.Note != ""
 }
 
+// UnreadLines is the note of a part with lines over the longest that is read.
+const UnreadLines = "what the lines too long to be read hold is not known"
+
+// lackLong makes a part less than complete by the lines that were too long to
+// be read: each may be what is looked for.
+func (p *Part) lackLong() {
+	if p.TooLong > 0 {
+		p.Complete = false
+		p.Note = strings.TrimPrefix(p.Note+"; "+UnreadLines, "; ")
+	}
+}
+
 func (p *Part) said() string {
 	var b strings.Builder
 	b.WriteString(shown(p.Source))
@@ -90,7 +102,11 @@ func (p *Part) said() string {
 		b.WriteString(" " + shown(p.Name))
 	}
 	b.WriteString(": " + p.howSaid())
-	if p.How != HowSkipped && !p.Complete {
+	switch {
+	case p.Complete || p.How == HowSkipped:
+	case p.TooLong > 0:
+		b.WriteString(", not all of it")
+	default:
 		b.WriteString(", not to its end")
 	}
 	if p.Torn > 0 {

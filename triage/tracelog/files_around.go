@@ -66,6 +66,7 @@ func around(ctx context.Context, f *logFile, from, to time.Time, worker string) 
 	default:
 		part.Complete = true
 	}
+	part.lackLong()
 	return out.records[:min(len(out.records), maxAround)], part
 }
 

@@ -82,6 +82,7 @@ func (h *Files) pickFrom(ctx context.Context, p *picker, f *logFile, from time.T
 	default:
 		part.Complete = true
 	}
+	part.lackLong()
 	return part
 }
 

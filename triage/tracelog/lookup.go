@@ -281,6 +281,7 @@ func (l *lookup) foundLocked() *Found {
 		part := f.part
 		part.Source, part.Name, part.How, part.Size, part.Note = f.source.Name, f.path, f.how, f.size, f.note
 		part.Complete = f.owed == 0 && len(f.open) == 0
+		part.lackLong()
 		found.Coverage.Parts = append(found.Coverage.Parts, part)
 	}
 	for _, part := range found.Coverage.Parts {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 )
@@ -112,4 +113,9 @@ func (n *nasty) quoted(s string) string {
 	}
 	b.WriteByte('"')
 	return b.String()
+}
+
+// naiveTooLong says whether a log has a line that is too long to be read.
+func naiveTooLong(source *Source, log []byte) bool {
+	return slices.ContainsFunc(bytes.Split(log, []byte("\n")), func(line []byte) bool { return len(line) > source.Cap() })
 }

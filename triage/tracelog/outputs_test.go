@@ -53,7 +53,7 @@ func TestOutputs(t *testing.T) {
 	slow := stitched(t, "req_9f", slowLines...)
 	slow.Coverage.Parts = []Part{
 		{Source: "access", Name: "logs/access.ndjson", How: HowIndex, Bytes: 4096, Size: 4_780_000_000, Complete: true},
-		{Source: "proto", Name: "logs/proto.ndjson", How: HowScan, Bytes: 512_000_000, Size: 512_000_000, Torn: 1, TooLong: 2, Duplicates: 3, Complete: true},
+		{Source: "proto", Name: "logs/proto.ndjson", How: HowScan, Bytes: 512_000_000, Size: 512_000_000, Torn: 1, TooLong: 2, Duplicates: 3, Note: UnreadLines},
 		{Source: "tempo", Name: "http://127.0.0.1:3200", How: HowSkipped, Note: "connect: connection refused"},
 	}
 	slow.Coverage.Complete = false

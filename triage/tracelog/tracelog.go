@@ -145,7 +145,7 @@ type Coverage struct {
 	Parts    []Part    `json:"parts"`
 	From     time.Time `json:"from,omitzero"` // the window searched; zero for no bound
 	To       time.Time `json:"to,omitzero"`
-	Complete bool      `json:"complete"` // every part was searched to its end
+	Complete bool      `json:"complete"` // every part is
 }
 
 // Part is one file or backend that was searched, or should have been.
@@ -158,8 +158,8 @@ type Part struct {
 	Torn       int    `json:"torn,omitempty"`       // lines with the id that are no JSON object
 	TooLong    int    `json:"too_long,omitempty"`   // lines over the cap, skipped
 	Duplicates int    `json:"duplicates,omitempty"` // lines that another file has too, as copytruncate leaves them
-	Complete   bool   `json:"complete"`
-	Note       string `json:"note,omitempty"` // what went wrong or was seen, in a sentence
+	Complete   bool   `json:"complete"`             // searched to its end, no line too long to be read
+	Note       string `json:"note,omitempty"`       // what went wrong or was seen, in a sentence
 }
 
 // How is the way in which a part was searched.

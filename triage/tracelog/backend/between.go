@@ -38,6 +38,7 @@ func (b *base) between(ctx context.Context, q tracelog.LineQuery, each func(*tra
 		shown = true
 		if len(line) > b.source.Cap() {
 			g.part.TooLong++
+			g.short(tracelog.UnreadLines)
 			return true
 		}
 		r := b.lineRecord(line, received, labels)

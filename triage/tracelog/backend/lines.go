@@ -16,6 +16,7 @@ func (g *gathering) addLine(line []byte, received instant, labels map[string]any
 	source := &g.base.source
 	if len(line) > source.Cap() {
 		g.part.TooLong++
+		g.short(tracelog.UnreadLines)
 		return true
 	}
 	r, torn, ok := source.Read(line, g.query.ID)

@@ -180,10 +180,12 @@ func TestVictoriaLogsKeepsWhatCameBeforeABreak(t *testing.T) {
 		"cut in an entry":       {whole + whole[:30], 1, "broke its answer off"},
 		"an error in between":   {whole + "cannot execute query: timeout\n" + whole, 1, "no JSON object"},
 		"an entry of no fields": {whole + "{}\n", 1, ""},
+		"a line over the cap":   {whole + `{"pad":"` + strings.Repeat("x", 200) + `","req_id":"req_1"}` + "\n", 1, tracelog.UnreadLines},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			home := newVictoria(t, serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, test.body) }))
+			home.source.MaxLine = 200
 			found := find(t, home, tracelog.Query{ID: "req_1"})
 			part := onlyPart(t, found.Coverage)
 			if len(found.Records) != test.records || part.Complete != (test.note == "") || !strings.Contains(part.Note, test.note) {
