@@ -27,7 +27,7 @@ func (a *app) serveReady(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	fmt.Fprintln(w, "triagebot is ready.")
-	if err := a.slackCheck.err(ctx, a.slack.Check); err != nil {
+	if err := a.slackCheck.err(ctx, a.slack.Check, time.Now()); err != nil {
 		fmt.Fprintf(w, "Warning: %v; messages wait in the outbox.\n", err)
 	}
 	if warning := a.slack.Warning(); warning != "" {
@@ -43,13 +43,13 @@ type slowCheck struct {
 	last error
 }
 
-func (c *slowCheck) err(ctx context.Context, check func(context.Context) error) error {
+func (c *slowCheck) err(ctx context.Context, check func(context.Context) error, now time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.at.IsZero() || time.Since(c.at) > warningsStand {
+	if c.at.IsZero() || now.Sub(c.at) > warningsStand {
 		ctx, cancel := context.WithTimeout(ctx, warnTimeout)
 		defer cancel()
-		c.last, c.at = check(ctx), time.Now()
+		c.last, c.at = check(ctx), now
 	}
 	return c.last
 }

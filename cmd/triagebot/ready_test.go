@@ -26,15 +26,15 @@ func TestAProbeWaitsForASlackThatHangsBrieflyAndSeldom(t *testing.T) {
 		}
 		began := time.Now()
 		for range 10 {
-			if err := check.err(t.Context(), hangs); !errors.Is(err, context.DeadlineExceeded) {
+			if err := check.err(t.Context(), hangs, time.Now()); !errors.Is(err, context.DeadlineExceeded) {
 				t.Fatalf("got %v", err)
 			}
 		}
 		if took := time.Since(began); took != warnTimeout || asked != 1 {
 			t.Errorf("ten probes took %s and asked %d times", took, asked)
 		}
-		time.Sleep(warningsStand + time.Second) // on synctest's clock
-		if err := check.err(t.Context(), func(context.Context) error { return nil }); err != nil {
+		later := time.Now().Add(warningsStand + time.Second)
+		if err := check.err(t.Context(), func(context.Context) error { return nil }, later); err != nil {
 			t.Errorf("it is back, and the probe says %v", err)
 		}
 	})
