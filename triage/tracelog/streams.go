@@ -36,8 +36,8 @@ const (
 func blocks(records []*Traced) []Block {
 	var all []Block
 	for _, r := range records {
-		thing, m := splitEvent(kept(r.event()))
-		if m == another || !strings.Contains(strings.ToLower(thing), "tool") {
+		thing, m, is := toolEvent(r)
+		if !is {
 			continue
 		}
 		if m == opens {
@@ -64,6 +64,12 @@ func blocks(records []*Traced) []Block {
 	return all
 }
 
+// toolEvent says what a record tells of a tool call's buffer.
+func toolEvent(r *Traced) (thing string, m moment, is bool) {
+	thing, m = splitEvent(kept(r.event()))
+	return thing, m, m != another && strings.Contains(strings.ToLower(thing), "tool")
+}
+
 // Stream is a row of numbered chunks, from one message sent to the next.
 type Stream struct {
 	Source     string  `json:"source"`
@@ -85,30 +91,14 @@ type Range struct {
 
 // streams reads the chunks' numbers. A stream begins with 0 or 1; the mark at
 // its end may be numbered too, so that the loss of what was before it shows.
-// Numbers that begin anew after a message was sent are another stream.
 func streams(records []*Traced) []Stream {
-	type place struct{ source, about string }
-	var all []*numbers
-	current := map[place]*numbers{}
-	sent := map[place]bool{} // since the last number
-	for _, r := range records {
-		at := place{r.Source, r.about()}
-		if r.sends() && !r.chunk() {
-			sent[at] = true
-		}
-		n, numbered := r.seq()
-		if !numbered {
-			continue
-		}
-		if current[at] == nil || sent[at] && n <= 1 {
-			current[at] = &numbers{Stream: Stream{Source: r.Source, About: r.about()}, times: map[int64]int{}}
-			all = append(all, current[at])
-		}
-		sent[at] = false
-		current[at].add(n, r.chunk())
-	}
 	var streams []Stream
-	for _, s := range all {
+	for _, f := range flows(records, nil) {
+		s := newNumbers(f)
+		for _, r := range f.records {
+			n, _ := r.seq()
+			s.add(n, r.chunk())
+		}
 		if s.Chunks > 0 {
 			streams = append(streams, s.judged())
 		}
@@ -116,11 +106,58 @@ func streams(records []*Traced) []Stream {
 	return streams
 }
 
+// flow is the records of one stream.
+type flow struct {
+	source, about string
+	records       []*Traced
+	resent        bool // another one began instead
+}
+
+// flows parts what is numbered, and what else is of a stream, by streams. What
+// begins anew after a message was sent is another stream: numbers from 0 or 1,
+// or what isOf says begins. isOf is asked of what has no number; nil takes none
+// of it.
+func flows(records []*Traced, isOf func(r *Traced) (is, begins bool)) []*flow {
+	type place struct{ source, about string }
+	var all []*flow
+	current := map[place]*flow{}
+	sent := map[place]bool{} // since the last of its records
+	for _, r := range records {
+		at := place{r.Source, r.about()}
+		if r.sends() && !r.chunk() {
+			sent[at] = true
+		}
+		n, is := r.seq()
+		begins := is && n <= 1
+		if !is && isOf != nil {
+			is, begins = isOf(r)
+		}
+		if !is {
+			continue
+		}
+		f := current[at]
+		if f == nil || sent[at] && begins {
+			if f != nil {
+				f.resent = true
+			}
+			f = &flow{source: at.source, about: at.about}
+			current[at], all = f, append(all, f)
+		}
+		sent[at] = false
+		f.records = append(f.records, r)
+	}
+	return all
+}
+
 // numbers are those of a stream's chunks and marks.
 type numbers struct {
 	Stream
 	times   map[int64]int // how often a chunk has a number; 0 for a mark
 	highest int64         // of the chunks so far
+}
+
+func newNumbers(f *flow) numbers {
+	return numbers{Stream: Stream{Source: f.source, About: f.about}, times: map[int64]int{}}
 }
 
 func (s *numbers) add(n int64, chunk bool) {

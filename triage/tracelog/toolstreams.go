@@ -53,42 +53,17 @@ func (b *ToolBlock) IsClosed() bool { return b.Closed != NoSeq || b.Aborted }
 
 // ToolStreams are the streams of the request that was asked for.
 func (t *Trace) ToolStreams() []ToolStream {
-	type place struct{ source, about string }
-	var all []*toolStream
-	current := map[place]*toolStream{}
-	sent := map[place]bool{} // since the last step
-	for _, r := range t.subject() {
-		at := place{r.Source, r.about()}
-		n, numbered := r.seq()
-		thing, m := splitEvent(kept(r.event()))
-		ofBlock := !numbered && m != another && strings.Contains(strings.ToLower(thing), "tool")
-		if r.sends() && !r.chunk() {
-			sent[at] = true
+	parted := flows(t.subject(), func(r *Traced) (is, begins bool) {
+		_, m, is := toolEvent(r)
+		return is, m == opens
+	})
+	out := make([]ToolStream, 0, len(parted))
+	for _, f := range parted {
+		s := toolStream{numbers: newNumbers(f), last: NoSeq}
+		s.out.Resent = f.resent
+		for _, r := range f.records {
+			s.take(r)
 		}
-		if !numbered && !ofBlock {
-			continue
-		}
-		s := current[at]
-		if s == nil || sent[at] && len(s.out.Steps) > 0 && (numbered && n <= 1 || ofBlock && m == opens) {
-			if s != nil {
-				s.out.Resent = true
-			}
-			s = newToolStream(at.source, at.about)
-			current[at] = s
-			all = append(all, s)
-		}
-		sent[at] = false
-		step := StreamStep{Time: r.Time, Seq: NoSeq, Event: kept(r.event()), Error: kept(r.failure())}
-		if ofBlock {
-			s.event(step, m)
-			continue
-		}
-		step.Seq, step.Chunk = n, r.chunk()
-		content, has := r.content()
-		s.chunk(step, content, has)
-	}
-	out := make([]ToolStream, 0, len(all))
-	for _, s := range all {
 		out = append(out, s.judged())
 	}
 	return out
@@ -105,11 +80,17 @@ type toolStream struct {
 	before  string      // its text
 }
 
-func newToolStream(source, about string) *toolStream {
-	return &toolStream{
-		numbers: numbers{Stream: Stream{Source: source, About: about}, times: map[int64]int{}},
-		last:    NoSeq,
+func (s *toolStream) take(r *Traced) {
+	step := StreamStep{Time: r.Time, Seq: NoSeq, Event: kept(r.event()), Error: kept(r.failure())}
+	n, numbered := r.seq()
+	if !numbered {
+		_, m, _ := toolEvent(r)
+		s.event(step, m)
+		return
 	}
+	step.Seq, step.Chunk = n, r.chunk()
+	content, has := r.content()
+	s.chunk(step, content, has)
 }
 
 // leastRepeated is how long a text is, in bytes, that does not come twice in a
