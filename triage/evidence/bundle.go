@@ -30,7 +30,7 @@ func openBundle(ctx context.Context, where string) (bundleReader, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &bucketBundle{bucket}, nil
+		return &bucketBundle{bucket: bucket}, nil
 	}
 	root, err := os.OpenRoot(where)
 	if err != nil {
@@ -79,12 +79,16 @@ func (d *dirBundle) open(_ context.Context, name string) (io.ReadCloser, error) 
 
 func (d *dirBundle) close() error { return d.root.Close() }
 
-// bucketBundle is a bundle in a bucket that is narrowed to it.
-type bucketBundle struct{ bucket *blob.Bucket }
+// bucketBundle is a bundle in a bucket, under a prefix.
+type bucketBundle struct {
+	bucket *blob.Bucket
+	prefix string // "" where the bucket is narrowed to the bundle
+	shared bool   // with others, so that it stays open
+}
 
 func (b *bucketBundle) list(ctx context.Context) ([]string, error) {
 	var names []string
-	it := b.bucket.List(nil)
+	it := b.bucket.List(&blob.ListOptions{Prefix: b.prefix})
 	for {
 		o, err := it.Next(ctx)
 		if errors.Is(err, io.EOF) {
@@ -93,45 +97,21 @@ func (b *bucketBundle) list(ctx context.Context) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("list bundle: %w", err)
 		}
-		names = append(names, o.Key)
+		names = append(names, strings.TrimPrefix(o.Key, b.prefix))
 	}
 }
 
 func (b *bucketBundle) open(ctx context.Context, name string) (io.ReadCloser, error) {
-	r, err := b.bucket.NewReader(ctx, name, nil)
+	r, err := b.bucket.NewReader(ctx, b.prefix+name, nil)
 	if isNotFound(err) {
 		return nil, ErrNotFound
 	}
 	return r, err
 }
 
-func (b *bucketBundle) close() error { return b.bucket.Close() }
-
-// storedBundle is a bundle of a store that is in use.
-type storedBundle struct {
-	store      *Store
-	incidentID int64
-}
-
-func (b *storedBundle) list(ctx context.Context) ([]string, error) {
-	prefix := Folder(b.incidentID) + "/"
-	var names []string
-	it := b.store.bucket.List(&blob.ListOptions{Prefix: prefix})
-	for {
-		o, err := it.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			return names, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("list bundle: %w", err)
-		}
-		names = append(names, strings.TrimPrefix(o.Key, prefix))
+func (b *bucketBundle) close() error {
+	if b.shared {
+		return nil
 	}
+	return b.bucket.Close()
 }
-
-func (b *storedBundle) open(ctx context.Context, name string) (io.ReadCloser, error) {
-	body, _, err := b.store.Open(ctx, b.incidentID, name)
-	return body, err
-}
-
-func (b *storedBundle) close() error { return nil }

@@ -127,7 +127,7 @@ func verify(ctx context.Context, where, head string) (r Report, err error) {
 // Verify is Verify of an incident's bundle in the store.
 func (s *Store) Verify(ctx context.Context, incidentID int64, head string) (Report, error) {
 	folder := Folder(incidentID)
-	r, err := verifyFiles(ctx, &storedBundle{s, incidentID}, folder, head)
+	r, err := verifyFiles(ctx, &bucketBundle{bucket: s.bucket, prefix: folder + "/", shared: true}, folder, head)
 	if err != nil {
 		return Report{Bundle: folder}, fmt.Errorf("verify %s: %w", folder, err)
 	}
