@@ -55,6 +55,16 @@ type Incident struct {
 	Version      int64         `json:"version"` // grows with every change
 }
 
+// Impact is what its alerts say is wrong for whom; "" where they say nothing.
+func (i *Incident) Impact() string {
+	for _, name := range []string{"summary", "description", "message"} {
+		if text := strings.TrimSpace(i.Annotations[name]); text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
 // IncidentKey is an incident's correlation key: its alertname and the group
 // labels of the notification. Alertmanager's groupKey is no use for it: it is
 // not unique per route and changes with the matchers.

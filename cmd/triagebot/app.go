@@ -150,7 +150,7 @@ func (a *app) wire(context.Context) error {
 	if err != nil {
 		return err
 	}
-	parent := incident.Parent{Fallback: playbook.FallbackName, About: a.aboutPlaybook, Links: a.incidentLinks, Redact: a.redact}
+	parent := a.parent()
 	a.committer = receive.NewGroupCommitter(receive.GroupOptions{Committer: a.db, Log: a.log, Registerer: a.registry})
 	a.correlator = incident.New(incident.Options{
 		Store:        a.db,
@@ -194,6 +194,11 @@ func replicaID() (string, error) {
 func (a *app) redact(text string) string {
 	out, _ := a.redactor.RedactString(text)
 	return out
+}
+
+// parent says of an incident what its parent message says.
+func (a *app) parent() incident.Parent {
+	return incident.Parent{Fallback: playbook.FallbackName, About: a.aboutPlaybook, Links: a.incidentLinks, Redact: a.redact}
 }
 
 // incidentLinks are an incident's own pages. The link ends a fixed time after

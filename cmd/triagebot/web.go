@@ -49,16 +49,12 @@ func (a *app) routes() (http.Handler, error) {
 	}
 	files.Register(r)
 	console.New(console.Options{
-		Store: a.db, Bundles: a.bundles, Signer: a.signer, Authorized: authorized, Redact: a.redact, Log: a.log,
+		Store: a.db, Bundles: a.bundles, Signer: a.signer, Authorized: authorized, Parent: a.parent(), Log: a.log,
 		Challenge: func() string {
 			if auth().Username == "" {
 				return "" // browsers know no bearer tokens
 			}
 			return `Basic realm="triagebot", charset="UTF-8"`
-		},
-		About: func(name string) (title, owner, runbook string) {
-			about := a.aboutPlaybook(name)
-			return about.Title, about.Owner, about.Runbook
 		},
 	}).Register(r)
 	r.Handle("/metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry})).Methods(http.MethodGet)

@@ -22,6 +22,7 @@ import (
 
 	"triagebot/triage"
 	"triagebot/triage/evidence"
+	"triagebot/triage/incident"
 	"triagebot/triage/store"
 )
 
@@ -52,9 +53,9 @@ type Options struct {
 	// not "", is the WWW-Authenticate by which a browser asks its user.
 	Authorized func(*http.Request) bool
 	Challenge  func() string
-	// About says what a playbook calls itself and where its runbook is.
-	About  func(playbook string) (title, owner, runbook string)
-	Redact triage.Redact
+	// Parent says of an incident what its parent message says: a page is that
+	// message with all that it rests on.
+	Parent incident.Parent
 	Log    logrus.FieldLogger
 }
 

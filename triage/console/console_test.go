@@ -17,6 +17,7 @@ import (
 
 	"triagebot/triage"
 	"triagebot/triage/evidence"
+	"triagebot/triage/incident"
 	"triagebot/triage/store"
 	"triagebot/triage/store/storetest"
 )
@@ -54,10 +55,12 @@ func each(t *testing.T, test func(s *site)) {
 			Store: s.db, Bundles: s.bundles, Signer: s.signer, Log: log,
 			Authorized: func(*http.Request) bool { return s.let },
 			Challenge:  func() string { return s.asks },
-			About: func(name string) (title, owner, runbook string) {
-				return "About " + name, "sre", "https://runbooks.example.com/" + name
+			Parent: incident.Parent{
+				About: func(name string) incident.About {
+					return incident.About{Title: "About " + name, Owner: "sre", Runbook: "https://runbooks.example.com/" + name}
+				},
+				Redact: func(text string) string { masked, _ := redactor.RedactString(text); return masked },
 			},
-			Redact: func(text string) string { masked, _ := redactor.RedactString(text); return masked },
 		}).Register(s.router)
 		test(s)
 	})
@@ -81,6 +84,7 @@ func (s *site) open(change func(*triage.Incident)) triage.Incident {
 		Key: "Slow{}", Alertname: "Slow", State: triage.IncidentFiring, Severity: "critical", Playbook: "latency",
 		GroupLabels: triage.Labels{"route": "/v1/chat"}, Labels: triage.Labels{"alertname": "Slow", "api_key": "keyzzz999plain"},
 		Annotations: triage.Labels{"summary": "p95 is <b>high</b>", "dashboard_url": "javascript:alert(1)"},
+		ExternalURL: "https://alertmanager.example.com",
 		StartedAt:   began, OpenedAt: began, UpdatedAt: began, Firing: 1, Alerts: 1,
 	}
 	if change != nil {
@@ -170,7 +174,7 @@ func TestThePageOfAnIncidentHasAllThatIsKnown(t *testing.T) {
 			"Most likely: workers back off", "w0 &amp; w1 back off", "escalate",
 			"A slow request", "It took &lt;script&gt;", "Next step:", "abnormal",
 			"502 /v1/chat", "backend &lt;gone&gt;", `<rect x="0" y="1" width="1000"`, `<rect x="500" y="1" width="4"`,
-			"Later", "It &lt;fires&gt;.", "report.md", "Check that nothing was changed", "data-live",
+			"Later", "Silence", "It &lt;fires&gt;.", "report.md", "Check that nothing was changed", "data-live",
 		} {
 			if !strings.Contains(page, want) {
 				s.t.Errorf("%q is not in the page", want)

@@ -19,14 +19,12 @@ import (
 
 type incidentView struct {
 	Incident  triage.Incident
-	Live      bool // more is to come, so the page looks for it
+	Said      triage.ParentPost // what its parent message says
+	Live      bool              // more is to come, so the page looks for it
 	Status    string
 	Impact    string
 	Lasted    string
-	Title     string // of the playbook
-	Owner     string
 	Labels    []string
-	Links     []triage.Link
 	List      string // the address of the list; "" for who may not see it
 	Runs      []runView
 	Timeline  []triage.TimelineEntry
@@ -93,20 +91,18 @@ func (h *Handler) incident(ctx context.Context, p pass, id int64) (*incidentView
 	if err != nil {
 		return nil, err
 	}
+	parent := h.Parent
+	parent.Links = nil // they lead here
+	said := parent.Post(inc, nil, nil, nil)
 	v := &incidentView{
-		Incident: inc, Status: status(inc), Impact: h.Redact.Text(impact(inc)), Lasted: lasted(inc),
+		Incident: inc, Said: said, Status: status(said), Impact: h.Parent.Redact.Text(inc.Impact()), Lasted: lasted(inc),
 		Verify: p.link(h.Signer, "/incidents/"+strconv.FormatInt(id, 10), id, "", url.Values{"verify": {""}}),
 	}
-	var runbook string
-	if h.About != nil {
-		v.Title, v.Owner, runbook = h.About(inc.Playbook)
-	}
-	v.Links = h.links(inc, runbook)
 	if p.expires == 0 {
 		v.List = "/incidents"
 	}
 	for _, name := range inc.Labels.Names() {
-		v.Labels = append(v.Labels, h.Redact.Text(name)+"="+strconv.Quote(h.Redact.Value(name, inc.Labels[name])))
+		v.Labels = append(v.Labels, h.Parent.Redact.Text(name)+"="+strconv.Quote(h.Parent.Redact.Value(name, inc.Labels[name])))
 	}
 	runs, err := h.Store.RunsOf(ctx, id)
 	if err != nil {
@@ -208,41 +204,13 @@ func (h *Handler) fileURL(p pass, incidentID int64, name string) string {
 }
 
 // status is the incident's state in words.
-func status(inc triage.Incident) string {
-	words := strings.ToUpper(string(inc.State))
+func status(said triage.ParentPost) string {
+	words := strings.ToUpper(string(said.State))
 	switch {
-	case inc.Severity == "":
+	case said.Severity == "":
 		return words
-	case inc.State == triage.IncidentFiring:
-		return strings.ToUpper(inc.Severity) + " · " + words
+	case said.State == triage.IncidentFiring:
+		return strings.ToUpper(said.Severity) + " · " + words
 	}
-	return words + " · was " + strings.ToUpper(inc.Severity)
-}
-
-// impact is what the alert says is wrong.
-func impact(inc triage.Incident) string {
-	for _, name := range []string{"summary", "description", "message"} {
-		if text := strings.TrimSpace(inc.Annotations[name]); text != "" {
-			return text
-		}
-	}
-	return ""
-}
-
-// links are where people go from here.
-func (h *Handler) links(inc triage.Incident, runbook string) []triage.Link {
-	var links []triage.Link
-	for _, l := range []triage.Link{
-		{Title: "Runbook", URL: inc.Annotations["runbook_url"]},
-		{Title: "Runbook", URL: runbook},
-		{Title: "Dashboard", URL: inc.Annotations["dashboard_url"]},
-		{Title: "Prometheus", URL: inc.GeneratorURL},
-	} {
-		u, err := url.Parse(l.URL)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || slices.ContainsFunc(links, func(o triage.Link) bool { return o.Title == l.Title }) {
-			continue
-		}
-		links = append(links, triage.Link{Title: l.Title, URL: h.Redact.URL(l.URL)})
-	}
-	return links
+	return words + " · was " + strings.ToUpper(said.Severity)
 }

@@ -85,6 +85,7 @@ func (h *Handler) serveList(w http.ResponseWriter, r *http.Request) {
 		v.States = append(v.States, option{Value: string(s), Title: title, Selected: string(s) == filters.Get("state")})
 	}
 	for _, inc := range found {
+		inc.Alertname, inc.Severity = h.Parent.Redact.Text(inc.Alertname), h.Parent.Redact.Text(inc.Severity)
 		v.Incidents = append(v.Incidents, listed{
 			Incident: inc, URL: p.link(h.Signer, "/incidents/"+strconv.FormatInt(inc.ID, 10), inc.ID, "", nil),
 			Fields: h.masked(inc.GroupLabels), Lasted: lasted(inc),
@@ -94,7 +95,7 @@ func (h *Handler) serveList(w http.ResponseWriter, r *http.Request) {
 }
 
 // masked is labels as text, with their secrets masked: by their names as well.
-func (h *Handler) masked(labels triage.Labels) string { return h.Redact.Labels(labels).String() }
+func (h *Handler) masked(labels triage.Labels) string { return h.Parent.Redact.Labels(labels).String() }
 
 // lasted is how long an incident took; "" while it fires.
 func lasted(inc triage.Incident) string {

@@ -5,7 +5,6 @@ package evidence
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,7 +44,7 @@ func (r *reportWriter) printf(format string, args ...any) { fmt.Fprintf(r, forma
 func (r *reportWriter) heading(v View) {
 	i := v.Incident
 	r.printf("# Incident %d: %s\n\n", i.ID, r.text(i.Alertname))
-	if impact := firstOf(i.Annotations, "summary", "description"); impact != "" {
+	if impact := i.Impact(); impact != "" {
 		r.printf("%s\n\n", r.text(impact))
 	}
 	r.minimum(v)
@@ -298,12 +297,4 @@ func after(format string, from, to time.Time) string {
 		return ""
 	}
 	return fmt.Sprintf(format, to.Sub(from).Round(time.Millisecond))
-}
-
-func firstOf(labels triage.Labels, names ...string) string {
-	i := slices.IndexFunc(names, func(n string) bool { return labels[n] != "" })
-	if i < 0 {
-		return ""
-	}
-	return labels[names[i]]
 }

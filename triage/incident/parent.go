@@ -33,12 +33,13 @@ const maxFields = 6
 // Post is the parent message of an incident as it is now, with the steps and
 // findings of its latest run, and its last word, which is nil where there is none.
 func (p Parent) Post(inc triage.Incident, steps []triage.StepMark, findings []triage.Finding, last *triage.Conclusion) triage.ParentPost {
+	impact, _, _ := strings.Cut(inc.Impact(), "\n") // the parent has room for a line
 	post := triage.ParentPost{
 		IncidentID: inc.ID,
 		State:      inc.State,
 		Severity:   p.Redact.Text(inc.Severity),
 		Alertname:  p.Redact.Text(inc.Alertname),
-		Impact:     p.Redact.Text(impact(inc)),
+		Impact:     p.Redact.Text(impact),
 		Fields:     fields(inc),
 		Playbook:   inc.Playbook,
 		NoPlaybook: inc.Playbook == p.Fallback,
@@ -69,17 +70,6 @@ func (p Parent) Post(inc triage.Incident, steps []triage.StepMark, findings []tr
 		post.Links = append(post.Links, p.Links(inc)...)
 	}
 	return post
-}
-
-// impact is the one line that says what is wrong for whom.
-func impact(inc triage.Incident) string {
-	for _, name := range []string{"summary", "description", "message"} {
-		if text := strings.TrimSpace(inc.Annotations[name]); text != "" {
-			line, _, _ := strings.Cut(text, "\n")
-			return line
-		}
-	}
-	return ""
 }
 
 // fields are the labels that tell this incident from others: those it is
