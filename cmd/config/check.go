@@ -149,15 +149,7 @@ func (k *checker) check(c *Config) {
 		k.httpConfig("grafana", g.HTTPConfig)
 		k.positive("grafana.timeout", g.Timeout)
 	}
-	for i, glob := range c.Playbooks.Files {
-		path := fmt.Sprintf("playbooks.files[%d]", i)
-		switch files, err := filepath.Glob(glob); {
-		case err != nil:
-			k.addf(path, "%q is no glob: %v", glob, err)
-		case len(files) == 0:
-			k.addf(path, "no file matches %s", glob)
-		}
-	}
+	k.playbooks(&c.Playbooks)
 	k.positive("incidents.reopen_within", c.Incidents.ReopenWithin)
 	k.positive("incidents.alert_ttl", c.Incidents.AlertTTL)
 	k.positive("incidents.vanished_after", c.Incidents.VanishedAfter)
@@ -204,9 +196,7 @@ func (k *checker) webConfig(s *Server) {
 		k.addf("server.web_config_file", "%s: %v", s.WebConfigFile, err)
 		return
 	}
-	var file struct {
-		Users map[string]string `yaml:"basic_auth_users"`
-	}
+	var file webConfig
 	if err := yaml.Unmarshal(data, &file); err != nil || len(file.Users) == 0 {
 		return // what is no such file, web.Validate has said
 	}
@@ -219,6 +209,24 @@ func (k *checker) webConfig(s *Server) {
 	if b := s.Auth.Basic; b != nil && b.Username != "" && file.Users[b.Username] == "" {
 		k.addf("server.auth.basic.username", "nobody can log in as %q, for %s and have no such user; write one of them with the same password, or remove basic", b.Username, same)
 	}
+}
+
+// playbooks drops the globs that it complains of, so that the playbooks of the
+// others can be checked all the same.
+func (k *checker) playbooks(p *Playbooks) {
+	var found []string
+	for i, glob := range p.Files {
+		path := fmt.Sprintf("playbooks.files[%d]", i)
+		switch files, err := filepath.Glob(glob); {
+		case err != nil:
+			k.addf(path, "%q is no glob: %v", glob, err)
+		case len(files) == 0:
+			k.addf(path, "no file matches %s", glob)
+		default:
+			found = append(found, glob)
+		}
+	}
+	p.Files = found
 }
 
 func (k *checker) storage(c *Config) {

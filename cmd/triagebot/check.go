@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
-	"slices"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,12 +32,7 @@ func checkConfigCommand(check *kingpin.CmdClause) subcommand {
 		}
 		// Whatever is wrong so far, what is wrong with the playbooks is said in
 		// the same go.
-		found := *cfg
-		found.Playbooks.Files = slices.DeleteFunc(slices.Clone(cfg.Playbooks.Files), func(pattern string) bool {
-			files, err := filepath.Glob(pattern)
-			return err != nil || len(files) == 0 // said of the configuration
-		})
-		set, unfit := loadPlaybooks(&found, step.Kinds(namedDeps(cfg)), nil)
+		set, unfit := loadPlaybooks(cfg, step.Kinds(namedDeps(cfg)), nil)
 		if err := errors.Join(err, unfit); err != nil {
 			fmt.Fprintln(stderr, err)
 			return exitError(1)

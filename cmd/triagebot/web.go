@@ -9,14 +9,12 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/gorilla/mux"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/exporter-toolkit/web"
-	"go.yaml.in/yaml/v3"
 
 	"triagebot/triage/console"
 	"triagebot/triage/evidence"
@@ -41,7 +39,7 @@ func (a *app) routes() (http.Handler, error) {
 	}).Register(r)
 	// Without credentials to show, only a signed link opens evidence.
 	authorized := func(r *http.Request) bool {
-		return auth().Required() && auth().Shown(r) || asksWhoComes(a.cfg.Server.WebConfigFile)
+		return auth().Required() && auth().Shown(r) || a.cfg.Server.AsksWhoComes()
 	}
 	files, err := evidence.NewHandler(evidence.HandlerOptions{Store: a.bundles, Signer: a.signer, Log: a.log, Authorized: authorized})
 	if err != nil {
@@ -90,28 +88,6 @@ func (a *app) serveFront(w http.ResponseWriter, _ *http.Request) {
 	if a.local != nil {
 		fmt.Fprintf(w, "\nNo Slack token is configured; the local channel is at %s\n", a.local.url())
 	}
-}
-
-// asksWhoComes says whether the web configuration lets in only those who show
-// a password or a certificate. The file is read each time, as the server does.
-func asksWhoComes(webConfigFile string) bool {
-	if webConfigFile == "" {
-		return false
-	}
-	data, err := os.ReadFile(webConfigFile)
-	if err != nil {
-		return false
-	}
-	var c struct {
-		Users map[string]string `yaml:"basic_auth_users"`
-		TLS   struct {
-			ClientAuth string `yaml:"client_auth_type"`
-		} `yaml:"tls_server_config"`
-	}
-	if err := yaml.Unmarshal(data, &c); err != nil {
-		return false
-	}
-	return len(c.Users) > 0 || c.TLS.ClientAuth == "RequireAndVerifyClientCert"
 }
 
 // serveHTTP serves until ctx ends, then lets the requests under way end.
