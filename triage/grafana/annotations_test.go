@@ -61,7 +61,7 @@ func TestWhatGrafanaRefusesOrBreaksIsSaidWithoutSecrets(t *testing.T) {
 		handler    http.HandlerFunc
 	}{
 		{"no access", "does not accept the credentials", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }},
-		{"an error", "Grafana answered 500: no\ndatabase", func(w http.ResponseWriter, _ *http.Request) {
+		{"an error", "Grafana answered 500: no database", func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusInternalServerError)
 			io.WriteString(w, "no\ndatabase")
 		}},

@@ -165,7 +165,7 @@ func (c *Client) get(ctx context.Context, path, media string, bound int64) ([]by
 	}
 	if got, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err != nil || got != media {
 		return nil, &Error{
-			Text:     fmt.Sprintf("Grafana answered with %q, not with %s", clip(resp.Header.Get("Content-Type")), media),
+			Text:     fmt.Sprintf("Grafana answered with %q, not with %s", safetext.Line(resp.Header.Get("Content-Type"), maxSaid), media),
 			NextStep: "Check grafana.url in the configuration, and what proxies stand before it.",
 		}
 	}
@@ -209,18 +209,10 @@ func refused(resp *http.Response, body []byte) *Error {
 	}
 	text := ""
 	if media, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err == nil && (media == "text/plain" || media == "application/json") {
-		text = ": " + clip(strings.TrimSpace(string(body)))
+		text = ": " + safetext.Line(string(body), maxSaid)
 	}
 	return &Error{
 		Text:     fmt.Sprintf("Grafana answered %d%s", status, text),
 		NextStep: "Look at the logs of Grafana and of its image renderer.", Transient: status == http.StatusBadGateway || status == http.StatusServiceUnavailable,
 	}
-}
-
-func clip(s string) string {
-	s = strings.ToValidUTF8(s[:min(len(s), 4*maxSaid)], "\uFFFD")
-	if r := []rune(s); len(r) > maxSaid {
-		return string(r[:maxSaid]) + "…"
-	}
-	return s
 }

@@ -206,17 +206,19 @@ func (a *queryAction) evidence(env *playbook.Env, got *answers, all []measured) 
 		e.Series = append(e.Series, s)
 	}
 	e.Omitted = len(all) - len(e.Series)
+	return jsonArtifact(stem(env, "query")+".json", "Query result", promapi.Display(a.name), e)
+}
+
+// jsonArtifact is a value as evidence, for people to read too.
+func jsonArtifact(name, title, source string, v any) (playbook.Artifact, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	if err := enc.Encode(e); err != nil {
-		return playbook.Artifact{}, fmt.Errorf("encode the query's result: %w", err)
+	if err := enc.Encode(v); err != nil {
+		return playbook.Artifact{}, fmt.Errorf("encode %s: %w", name, err)
 	}
-	return playbook.Artifact{
-		Name: stem(env, "query") + ".json", Title: "Query result", MediaType: "application/json",
-		Source: promapi.Display(a.name), Data: buf.Bytes(),
-	}, nil
+	return playbook.Artifact{Name: name, Title: title, MediaType: "application/json", Source: source, Data: buf.Bytes()}, nil
 }
 
 // number is v as Prometheus writes it: NaN, +Inf and -Inf included.

@@ -3,8 +3,6 @@
 package step
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"math"
 	"net/url"
@@ -230,15 +228,5 @@ func (v *panelView) evidence(env *playbook.Env, all []shownSeries) (playbook.Art
 		e.Series = append(e.Series, panelSeriesJSON{s.name, s.labels, number(s.value), s.field.Dashed})
 	}
 	e.Omitted = len(all) - len(e.Series)
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(e); err != nil {
-		return playbook.Artifact{}, fmt.Errorf("encode the panel's values: %w", err)
-	}
-	return playbook.Artifact{
-		Name: stem(env, "panel") + ".json", Title: "Panel values", MediaType: "application/json",
-		Source: promapi.Display(v.source), Data: buf.Bytes(),
-	}, nil
+	return jsonArtifact(stem(env, "panel")+".json", "Panel values", promapi.Display(v.source), e)
 }

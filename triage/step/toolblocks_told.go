@@ -170,7 +170,7 @@ func (c *toolCall) said() string {
 	if n := len(faults) - maxShownFaults; n > 0 {
 		faults = append(slices.Clone(faults[:maxShownFaults]), fmt.Sprintf("and %d more", n))
 	}
-	return fmt.Sprintf("%s: %s: %s", tracelog.Harmless(c.ID), strings.Join(firsts(sequences), ", then again "), strings.Join(faults, ", "))
+	return fmt.Sprintf("%s: %s: %s", tracelog.Harmless(c.ID), strings.Join(firsts(sequences, maxOfAKind), ", then again "), strings.Join(faults, ", "))
 }
 
 // sequence is the order in which chunks came. Three and more in a row are
@@ -259,7 +259,7 @@ func (a *toolblocksAction) outcome(env *playbook.Env, chosen []choice, all []*to
 		Headline: sum.headline(chosen, chunks),
 	}
 	for _, c := range bad {
-		out.Details = append(out.Details, triage.Row{Name: tracelog.Harmless(c.ID), Value: strings.Join(firstFew(c.faults, maxShownFaults), ", "), Abnormal: true})
+		out.Details = append(out.Details, triage.Row{Name: tracelog.Harmless(c.ID), Value: strings.Join(firsts(c.faults, maxShownFaults), ", "), Abnormal: true})
 	}
 	switch {
 	case len(failed) > 0:
@@ -307,8 +307,6 @@ func (t *toolTally) headline(chosen []choice, chunks int) string {
 	}
 	return fmt.Sprintf("%s opened and closed once, %s, none duplicated or missing (%s).", counted(t.blocks, "block"), counted(chunks, "chunk"), how)
 }
-
-func firstFew[T any](all []T, n int) []T { return all[:min(len(all), n)] }
 
 // toolArtifacts are the sequences for people and the records for programs.
 func toolArtifacts(env *playbook.Env, calls []*toolCall) ([]playbook.Artifact, error) {

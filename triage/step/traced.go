@@ -133,24 +133,24 @@ func (l *lookup) details() []triage.Row {
 		}
 		add(g.From+" → "+g.To, tracelog.InWords(g.Took))
 	}
-	for _, e := range firsts(f.Errors) {
+	for _, e := range firsts(f.Errors, maxOfAKind) {
 		add("error in "+e.Source+": "+e.Text, since(f.Began, e.Time))
 	}
-	for _, e := range firsts(f.Exits) {
+	for _, e := range firsts(f.Exits, maxOfAKind) {
 		what := " exited"
 		if !e.Started.IsZero() {
 			what = " restarted"
 		}
 		add("worker "+e.Worker+what, since(f.Began, e.Exited))
 	}
-	for _, r := range firsts(f.Retries) {
+	for _, r := range firsts(f.Retries, maxOfAKind) {
 		add(r.ID+" repeats "+r.Of, statusOf(&r))
 	}
 	blocks := slices.DeleteFunc(slices.Clone(f.Blocks), func(b tracelog.Block) bool { return b.End == tracelog.BlockCompleted })
-	for _, b := range firsts(blocks) {
+	for _, b := range firsts(blocks, maxOfAKind) {
 		add("tool-call block "+string(b.End), since(b.Opened, b.Closed))
 	}
-	for _, s := range firsts(f.Streams) {
+	for _, s := range firsts(f.Streams, maxOfAKind) {
 		if s.Duplicates > 0 {
 			add("chunks duplicated in "+s.Source, fmt.Sprintf("%d of %d", s.Duplicates, s.Chunks))
 		}
@@ -161,7 +161,7 @@ func (l *lookup) details() []triage.Row {
 	return rows
 }
 
-func firsts[T any](all []T) []T { return all[:min(len(all), maxOfAKind)] }
+func firsts[T any](all []T, most int) []T { return all[:min(len(all), most)] }
 
 // since is how long after began something was; "" where either is not known.
 func since(began, at time.Time) string {
