@@ -19,6 +19,7 @@ import (
 	"triagebot/triage/grafana"
 	"triagebot/triage/playbook"
 	"triagebot/triage/promapi"
+	"triagebot/triage/promapi/promtest"
 	"triagebot/triage/tracelog"
 )
 
@@ -169,7 +170,7 @@ Next: Ask who deploys and who flips flags; see what changed in the 1h before 02:
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, _, err := changesOf(t, withProm(newEngine(t, "load 1m"+tt.series+"\n")), tt.kind)
+			got, _, err := changesOf(t, withProm(promtest.New(t, "load 1m"+tt.series+"\n")), tt.kind)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -210,7 +211,7 @@ const fromAll = `changes:
 abnormal: nearest_s >= 0.0 && nearest_s < 600.0`
 
 func TestChangesOfAllSourcesAreOrderedByClosenessToTheOnset(t *testing.T) {
-	d := withProm(newEngine(t, `load 1m
+	d := withProm(promtest.New(t, `load 1m
   app_build_info{version="1",instance="a"} 1x99 stale
   app_build_info{version="2",instance="a"} _x100 1x30
 `))
@@ -259,7 +260,7 @@ func TestChangesOfAllSourcesAreOrderedByClosenessToTheOnset(t *testing.T) {
 }
 
 func TestASourceThatFailsCostsOnlyItsOwnChanges(t *testing.T) {
-	d := withProm(newEngine(t, `load 1m
+	d := withProm(promtest.New(t, `load 1m
   app_build_info{version="1",instance="a"} 1x130
 `))
 	d.Annotations = &notes{err: errors.New("grafana (http://g) was not reached: refused")}

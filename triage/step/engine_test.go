@@ -1,67 +1,15 @@
 package step
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/prometheus/promql"
-	"github.com/prometheus/prometheus/promql/promqltest"
-	"github.com/prometheus/prometheus/storage"
 
 	"triagebot/triage"
-	"triagebot/triage/promapi"
+	"triagebot/triage/promapi/promtest"
 )
-
-// engine is Prometheus's own engine as a datasource.
-type engine struct {
-	*promql.Engine
-	storage.Queryable
-}
-
-func newEngine(t testing.TB, series string) *engine {
-	s := promqltest.LoadedStorage(t, series)
-	t.Cleanup(func() { s.Close() })
-	return &engine{promqltest.NewTestEngine(t, false, 5*time.Minute, promqltest.DefaultMaxSamplesPerQuery), s}
-}
-
-func (e *engine) Query(ctx context.Context, expr string, at time.Time) (*promapi.Result, error) {
-	q, err := e.NewInstantQuery(ctx, e.Queryable, nil, expr, at)
-	if err != nil {
-		return nil, err
-	}
-	defer q.Close()
-	vector, err := q.Exec(ctx).Vector()
-	r := &promapi.Result{Type: "vector"}
-	for _, s := range vector {
-		r.Series = append(r.Series, promapi.Series{Labels: s.Metric.Map(), Points: []promapi.Point{{T: at, V: s.F}}})
-	}
-	return r, err
-}
-
-func (*engine) Exemplars(context.Context, string, time.Time, time.Time) ([]promapi.Exemplar, error) {
-	return nil, nil // as without the feature
-}
-
-func (e *engine) QueryRange(ctx context.Context, expr string, from, to time.Time, step time.Duration) (*promapi.Result, error) {
-	q, err := e.NewRangeQuery(ctx, e.Queryable, nil, expr, from, to, step)
-	if err != nil {
-		return nil, err
-	}
-	defer q.Close()
-	matrix, err := q.Exec(ctx).Matrix()
-	r := &promapi.Result{Type: "matrix"}
-	for _, s := range matrix {
-		series := promapi.Series{Labels: s.Metric.Map()}
-		for _, p := range s.Floats {
-			series.Points = append(series.Points, promapi.Point{T: time.UnixMilli(p.T), V: p.F})
-		}
-		r.Series = append(r.Series, series)
-	}
-	return r, err
-}
 
 // p95 of two routes over four hours; /slow triples after three of them, and
 // /idle has no requests, so that its quantile is NaN.
@@ -77,7 +25,7 @@ const histograms = `load 1m
 `
 
 func TestQueryOnPrometheusEngine(t *testing.T) {
-	s := mustLoad(t, withProm(newEngine(t, histograms)), `query:
+	s := mustLoad(t, withProm(promtest.New(t, histograms)), `query:
   expr: histogram_quantile(0.95, sum by (le, route) (rate(lat_bucket{route=~"{{ .Labels.route | asRegex }}"}[5m])))
   baseline: {offset: 2h}
   chart: {range: 1h, unit: ms}

@@ -16,6 +16,7 @@ import (
 
 	"triagebot/triage"
 	"triagebot/triage/playbook"
+	"triagebot/triage/promapi/promtest"
 	"triagebot/triage/tracelog"
 )
 
@@ -245,7 +246,7 @@ func TestPlainLogsHaveEventsToo(t *testing.T) {
 
 func TestEventsOfPrometheus(t *testing.T) {
 	// Restarts of w1 at 1000 s and 1300 s, of w2 at 1300 s; one counter starts anew.
-	engine := newEngine(t, `load 10s
+	engine := promtest.New(t, `load 10s
   restarts_total{worker="w1"} 0x100 1x29 2x100
   restarts_total{worker="w2"} 5x130 0x3 1x100
   restarts_total{worker="w3"} 0x300

@@ -22,6 +22,7 @@ import (
 	"triagebot/triage"
 	"triagebot/triage/grafana"
 	"triagebot/triage/playbook"
+	"triagebot/triage/promapi/promtest"
 	"triagebot/triage/step/chart"
 	"triagebot/triage/step/dashboard"
 )
@@ -69,7 +70,7 @@ func codex() string {
 var codexEnd = time.Unix(300*15, 0).UTC()
 
 func codexDeps(t testing.TB) Deps {
-	d := withProm(newEngine(t, codex()))
+	d := withProm(promtest.New(t, codex()))
 	d.Dashboards = func(path string) ([]byte, error) { return ReadDashboard(filepath.Join(shipped, path)) }
 	return d
 }
@@ -242,7 +243,7 @@ const (
 )
 
 func TestAQueryThatFailsCostsItselfAndIsSaid(t *testing.T) {
-	d := withProm(newEngine(t, codex()))
+	d := withProm(promtest.New(t, codex()))
 	for second, want := range map[string]string{
 		`{"refId": "B", "expr": "sum("}`:                                                               "query B: not PromQL",
 		`{"refId": "B", "expr": "up{a=\"$b\"} + $b"}`:                                                  "query B: unknown variables $b",
@@ -263,7 +264,7 @@ func TestAQueryThatFailsCostsItselfAndIsSaid(t *testing.T) {
 }
 
 func TestAPanelWithoutAnAnswerIsAnErrorOrNoData(t *testing.T) {
-	d := withProm(newEngine(t, codex()))
+	d := withProm(promtest.New(t, codex()))
 	if _, _, _, err := runPanel(t, board(d, `"type": "stat", "targets": [{"refId": "A", "expr": "sum("}]`), onPanel); err == nil || !strings.Contains(err.Error(), "not PromQL") {
 		t.Errorf("%v", err)
 	}
@@ -283,7 +284,7 @@ func TestAPanelWithoutAnAnswerIsAnErrorOrNoData(t *testing.T) {
 }
 
 func TestASeriesThatEndedIsDrawnButHasNoValue(t *testing.T) {
-	d := withProm(newEngine(t, "load 15s\n  m{a=\"stays\"} 1+0x300\n  m{a=\"ended\"} 9+0x200\n"))
+	d := withProm(promtest.New(t, "load 15s\n  m{a=\"stays\"} 1+0x300\n  m{a=\"ended\"} 9+0x200\n"))
 	_, e, out, err := runPanel(t, board(d, `"type": "timeseries", "targets": [{"refId": "A", "expr": "m", "legendFormat": "{{a}}"}]`), onPanel)
 	if err != nil || len(out.Rows) != 1 || out.Rows[0].Name != "stays" || e.debugLog() != "1 of 2 series have no value at 01:15:00 UTC" {
 		t.Errorf("%+v, %v, %s", out.Rows, err, e.debugLog())

@@ -13,6 +13,7 @@ import (
 
 	"triagebot/triage"
 	"triagebot/triage/playbook"
+	"triagebot/triage/promapi/promtest"
 )
 
 const backoffOf = `policy: {backoff: {expr: codex_worker_backoff_ms, first: 250ms, factor: 2, most: 5s, range: 15m}}
@@ -121,7 +122,7 @@ func TestBackoffAgainstItsPolicy(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s, e, out, err := checkedAgainst(t, withProm(newEngine(t, tt.series)), tt.kind, "")
+			s, e, out, err := checkedAgainst(t, withProm(promtest.New(t, tt.series)), tt.kind, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -227,7 +228,7 @@ func TestHalfAPolicyIsNoneThatHolds(t *testing.T) {
 	body := `{"PROXY_STOP_AFTER_TOOLS_MODE":"burst","PROXY_TOOL_BLOCK_MAX":8,"proxy.debug":false}`
 	answering, base := app(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) })
 
-	d := withProm(newEngine(t, backoffs("1s", "w3: 0 250 7500x898")))
+	d := withProm(promtest.New(t, backoffs("1s", "w3: 0 250 7500x898")))
 	_, _, out, err := checkedAgainst(t, d, both, "http://127.0.0.1:1")
 	if err != nil {
 		t.Fatal(err)
@@ -258,7 +259,7 @@ func TestThePolicysEvidence(t *testing.T) {
 	d, base := app(t, func(w http.ResponseWriter, _ *http.Request) {
 		io.WriteString(w, `{"PROXY_STOP_AFTER_TOOLS_MODE":"burst","PROXY_TOOL_BLOCK_MAX":99,"proxy.debug":false}`)
 	})
-	d.Prometheus, d.DefaultDatasource = withProm(newEngine(t, backoffs("15s", "w1: 0x60", "w3: 0x55 250 1000 7500 0 0"))).Prometheus, "main"
+	d.Prometheus, d.DefaultDatasource = withProm(promtest.New(t, backoffs("15s", "w1: 0x60", "w3: 0x55 250 1000 7500 0 0"))).Prometheus, "main"
 	both := "policy:\n  backoff: {expr: codex_worker_backoff_ms, first: 250ms, most: 5s}\n" + strings.TrimPrefix(settingsOf, "policy:\n")
 	_, _, out, err := checkedAgainst(t, d, both, base)
 	if err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -13,15 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/prometheus/promql"
-	"github.com/prometheus/prometheus/promql/promqltest"
-	"github.com/prometheus/prometheus/storage"
-
 	"triagebot/cmd/config"
 	"triagebot/playbooks"
 	"triagebot/triage"
 	"triagebot/triage/playbook"
-	"triagebot/triage/promapi"
+	"triagebot/triage/promapi/promtest"
 	"triagebot/triage/step"
 )
 
@@ -181,7 +176,7 @@ func TestTheWorkedExampleSaysWhatThePageSays(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := deps()
-			d.Prometheus, d.DefaultDatasource = map[string]step.Datasource{"prometheus": {Querier: newEngine(t, tt.series)}}, "prometheus"
+			d.Prometheus, d.DefaultDatasource = map[string]step.Datasource{"prometheus": {Querier: promtest.New(t, tt.series)}}, "prometheus"
 			d.HTTP = server.Client()
 			thread := run(t, load(t, worked(t), d), server.URL)
 			if !strings.Contains(text, thread) {
@@ -251,39 +246,4 @@ func work(t *testing.T, s *playbook.Step, data *playbook.Data) playbook.StepData
 		t.Fatal(err)
 	}
 	return found
-}
-
-// engine is Prometheus's own engine as a datasource.
-type engine struct {
-	*promql.Engine
-	storage.Queryable
-}
-
-func newEngine(t *testing.T, series string) *engine {
-	t.Helper()
-	s := promqltest.LoadedStorage(t, series)
-	t.Cleanup(func() { s.Close() })
-	return &engine{promqltest.NewTestEngine(t, false, 5*time.Minute, promqltest.DefaultMaxSamplesPerQuery), s}
-}
-
-func (e *engine) Query(ctx context.Context, expr string, at time.Time) (*promapi.Result, error) {
-	q, err := e.NewInstantQuery(ctx, e.Queryable, nil, expr, at)
-	if err != nil {
-		return nil, err
-	}
-	defer q.Close()
-	vector, err := q.Exec(ctx).Vector()
-	r := &promapi.Result{Type: "vector"}
-	for _, s := range vector {
-		r.Series = append(r.Series, promapi.Series{Labels: s.Metric.Map(), Points: []promapi.Point{{T: at, V: s.F}}})
-	}
-	return r, err
-}
-
-func (e *engine) QueryRange(context.Context, string, time.Time, time.Time, time.Duration) (*promapi.Result, error) {
-	return &promapi.Result{Type: "matrix"}, nil // of charts, which nobody looks at here
-}
-
-func (*engine) Exemplars(context.Context, string, time.Time, time.Time) ([]promapi.Exemplar, error) {
-	return nil, nil
 }
