@@ -281,25 +281,13 @@ func (g *gathered) unknownHistory() string {
 // artifacts are the shapes, for people, and the lines, for programs.
 func (g *gathered) artifacts(env *playbook.Env) ([]playbook.Artifact, error) {
 	source := "Lines of " + tracelog.Harmless(g.source)
-	text, cut, err := bounded(func(w io.Writer) error { return g.writeText(w, env.At) })
+	name := stem(env, "logs")
+	text, err := textArtifact(name+".txt", "Lines around events by shape", source, func(w io.Writer) error { return g.writeText(w, env.At) })
 	if err != nil {
 		return nil, err
 	}
-	if cut > 0 {
-		text = fmt.Appendf(text, "[left out: %d lines, for the whole is longer than %d MiB]\n", cut, maxTimeline>>20)
-	}
-	lines, cut, err := bounded(g.writeNDJSON)
-	if err != nil {
-		return nil, err
-	}
-	title := "Lines around events as NDJSON"
-	if cut += g.unkept; cut > 0 {
-		title += fmt.Sprintf(", without %d of the %d lines", cut, g.count-g.ungrouped)
-	}
-	return []playbook.Artifact{
-		{Name: stem(env, "logs") + ".txt", Title: "Lines around events by shape", MediaType: "text/plain", Source: source, Data: text},
-		{Name: stem(env, "logs") + ".ndjson", Title: title, MediaType: "application/x-ndjson", Source: source, Data: lines},
-	}, nil
+	lines, err := linesArtifact(name+".ndjson", "Lines around events as NDJSON", source, g.unkept, g.count-g.ungrouped, g.writeNDJSON)
+	return []playbook.Artifact{text, lines}, err
 }
 
 // writeText writes the shapes, then the lines around each event.

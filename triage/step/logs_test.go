@@ -312,7 +312,7 @@ func TestManyEventsAndHostileLinesAreBounded(t *testing.T) {
 		t.Errorf("%d bytes: %s", len(got), out.Headline)
 	}
 	for _, a := range out.Artifacts {
-		if len(a.Data) > maxTimeline+200 || !utf8.Valid(a.Data) || slices.ContainsFunc([]rune(string(a.Data)), func(r rune) bool { return r == '\u202e' || r == 0x1b }) {
+		if len(a.Data) > maxKeptText+200 || !utf8.Valid(a.Data) || slices.ContainsFunc([]rune(string(a.Data)), func(r rune) bool { return r == '\u202e' || r == 0x1b }) {
 			t.Errorf("%s: %d bytes", a.Name, len(a.Data))
 		}
 	}

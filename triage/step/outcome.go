@@ -3,9 +3,7 @@
 package step
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -209,18 +207,6 @@ func (a *queryAction) evidence(env *playbook.Env, got *answers, all []measured) 
 	return jsonArtifact(stem(env, "query")+".json", "Query result", promapi.Display(a.name), e)
 }
 
-// jsonArtifact is a value as evidence, for people to read too.
-func jsonArtifact(name, title, source string, v any) (playbook.Artifact, error) {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(v); err != nil {
-		return playbook.Artifact{}, fmt.Errorf("encode %s: %w", name, err)
-	}
-	return playbook.Artifact{Name: name, Title: title, MediaType: "application/json", Source: source, Data: buf.Bytes()}, nil
-}
-
 // number is v as Prometheus writes it: NaN, +Inf and -Inf included.
 func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
@@ -230,14 +216,6 @@ func pointsJSON(points []promapi.Point) []string {
 		out[i] = strconv.FormatFloat(float64(p.T.UnixMilli())/1000, 'f', -1, 64) + " " + number(p.V)
 	}
 	return out
-}
-
-// stem is the start of an artifact's name.
-func stem(env *playbook.Env, fallback string) string {
-	if env.Step != "" {
-		return env.Step
-	}
-	return fallback
 }
 
 // picture is the chart, drawn once the verdict is known. It keeps only the
@@ -315,12 +293,4 @@ func chartPoints(points []promapi.Point, shift time.Duration) []chart.Point {
 		out[i] = chart.Point{T: p.T.Add(shift), V: p.V}
 	}
 	return out
-}
-
-// counted is a number of things in words.
-func counted(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return strconv.Itoa(n) + " " + thing + "s"
 }

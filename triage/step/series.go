@@ -147,21 +147,6 @@ func seriesName(l triage.Labels) string {
 	return cut(strings.Join(parts, ", "), maxShownName)
 }
 
-// cut keeps the first n runes of s.
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	count := 0
-	for i := range s {
-		if count == n {
-			return s[:i] + "…"
-		}
-		count++
-	}
-	return s
-}
-
 // labelVars are a series' labels as variables: bounded, and text that any
 // database takes.
 func labelVars(l triage.Labels) map[string]any {
@@ -174,9 +159,4 @@ func labelVars(l triage.Labels) map[string]any {
 		vars[safeText(name)] = safeText(value[:min(len(value), maxLabelValue)])
 	}
 	return vars
-}
-
-// safeText is s without what PostgreSQL and JSON cannot hold.
-func safeText(s string) string {
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }

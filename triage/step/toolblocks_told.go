@@ -310,7 +310,12 @@ func (t *toolTally) headline(chosen []choice, chunks int) string {
 
 // toolArtifacts are the sequences for people and the records for programs.
 func toolArtifacts(env *playbook.Env, calls []*toolCall) ([]playbook.Artifact, error) {
-	text, cut, err := bounded(func(w io.Writer) error {
+	name, source := stem(env, "toolblocks"), "Lookup in "+calls[0].sources()
+	records := 0
+	for _, c := range calls {
+		records += len(c.Records)
+	}
+	text, err := textArtifact(name+".txt", "Tool calls, chunk by chunk", source, func(w io.Writer) error {
 		for _, c := range calls {
 			if _, err := w.Write(c.report()); err != nil {
 				return err
@@ -318,32 +323,18 @@ func toolArtifacts(env *playbook.Env, calls []*toolCall) ([]playbook.Artifact, e
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, err
+	if err != nil || records == 0 {
+		return []playbook.Artifact{text}, err
 	}
-	if cut > 0 {
-		text = fmt.Appendf(text, "[left out: %d lines, for the whole is longer than %d MiB]\n", cut, maxTimeline>>20)
-	}
-	source := "Lookup in " + calls[0].sources()
-	all := []playbook.Artifact{{Name: stem(env, "toolblocks") + ".txt", Title: "Tool calls, chunk by chunk", MediaType: "text/plain", Source: source, Data: text}}
-	records := 0
-	lines, cut, err := bounded(func(w io.Writer) error {
+	lines, err := linesArtifact(name+".ndjson", "Tool calls as NDJSON", source, 0, records, func(w io.Writer) error {
 		for _, c := range calls {
-			records += len(c.Records)
 			if err := c.WriteNDJSON(w); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	if err != nil || records == 0 {
-		return all, err
-	}
-	title := "Tool calls as NDJSON"
-	if cut > 0 {
-		title += fmt.Sprintf(", without %d of its %d lines", cut, records)
-	}
-	return append(all, playbook.Artifact{Name: stem(env, "toolblocks") + ".ndjson", Title: title, MediaType: "application/x-ndjson", Source: source, Data: lines}), nil
+	return []playbook.Artifact{text, lines}, err
 }
 
 // report is the request's sequence, a line for each chunk and event.

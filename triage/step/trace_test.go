@@ -270,7 +270,7 @@ func TestATimelineIsBounded(t *testing.T) {
 	}
 	ndjson := out.Artifacts[1]
 	kept := strings.Count(string(ndjson.Data), "\n")
-	if len(ndjson.Data) > maxTimeline || kept < 15 || !strings.HasSuffix(string(ndjson.Data), "}\n") ||
+	if len(ndjson.Data) > maxKeptText || kept < 15 || !strings.HasSuffix(string(ndjson.Data), "}\n") ||
 		ndjson.Title != fmt.Sprintf("Timeline as NDJSON, without %d of its 42 lines", 42-kept) {
 		t.Errorf("%d bytes, %d lines, %s", len(ndjson.Data), kept, ndjson.Title)
 	}
@@ -281,8 +281,8 @@ func TestATimelineIsBounded(t *testing.T) {
 
 func TestLinesThatDoNotFitAreLeftOutWhole(t *testing.T) {
 	var b boundedLines
-	line := strings.Repeat("y", maxTimeline/2) + "\n"
-	for _, part := range []string{line[:10], line[10:], line[:100], line[100:], "short\n", "begun", strings.Repeat("z", maxTimeline)} {
+	line := strings.Repeat("y", maxKeptText/2) + "\n"
+	for _, part := range []string{line[:10], line[10:], line[:100], line[100:], "short\n", "begun", strings.Repeat("z", maxKeptText)} {
 		if n, err := b.Write([]byte(part)); n != len(part) || err != nil {
 			t.Fatal(n, err)
 		}

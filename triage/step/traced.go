@@ -4,7 +4,6 @@
 package step
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"io"
@@ -19,10 +18,9 @@ import (
 )
 
 const (
-	maxTimeline  = 2 << 20 // bytes of each artifact
-	timelineWide = 120     // columns of the readable one
-	maxOfAKind   = 2       // details of one kind
-	maxSources   = 10      // named
+	timelineWide = 120 // columns of the readable one
+	maxOfAKind   = 2   // details of one kind
+	maxSources   = 10  // named
 )
 
 // lookup is a trace and what is known of it.
@@ -161,8 +159,6 @@ func (l *lookup) details() []triage.Row {
 	return rows
 }
 
-func firsts[T any](all []T, most int) []T { return all[:min(len(all), most)] }
-
 // since is how long after began something was; "" where either is not known.
 func since(began, at time.Time) string {
 	if began.IsZero() || at.IsZero() {
@@ -186,66 +182,18 @@ func statusOf(r *tracelog.Retry) string {
 // found there is only what was searched, for people.
 func (l *lookup) artifacts(env *playbook.Env) ([]playbook.Artifact, error) {
 	source := "Lookup in " + l.sources()
-	text, cut, err := bounded(func(w io.Writer) error {
+	name, title := stem(env, "trace"), "Timeline"
+	if len(l.Records) == 0 {
+		title = "What was searched"
+	}
+	text, err := textArtifact(name+".txt", title, source, func(w io.Writer) error {
 		return l.WriteText(w, tracelog.TextOptions{Width: timelineWide})
 	})
-	if err != nil {
-		return nil, err
+	if err != nil || len(l.Records) == 0 {
+		return []playbook.Artifact{text}, err
 	}
-	if cut > 0 {
-		text = fmt.Appendf(text, "[left out: %d lines, for the whole is longer than %d MiB]\n", cut, maxTimeline>>20)
-	}
-	all := []playbook.Artifact{{Name: stem(env, "trace") + ".txt", Title: "Timeline", MediaType: "text/plain", Source: source, Data: text}}
-	if len(l.Records) == 0 {
-		all[0].Title = "What was searched"
-		return all, nil
-	}
-	lines, cut, err := bounded(l.WriteNDJSON)
-	if err != nil {
-		return nil, err
-	}
-	title := "Timeline as NDJSON"
-	if cut > 0 {
-		title += fmt.Sprintf(", without %d of its %d lines", cut, len(l.Records))
-	}
-	return append(all, playbook.Artifact{Name: stem(env, "trace") + ".ndjson", Title: title, MediaType: "application/x-ndjson", Source: source, Data: lines}), nil
-}
-
-// bounded keeps of what is written the lines that fit, and counts the others.
-func bounded(write func(io.Writer) error) (kept []byte, cut int, err error) {
-	var b boundedLines
-	if err := write(&b); err != nil {
-		return nil, 0, fmt.Errorf("write the timeline: %w", err)
-	}
-	return b.kept.Bytes(), b.cut, nil
-}
-
-// boundedLines holds whole lines, up to maxTimeline bytes.
-type boundedLines struct {
-	kept  bytes.Buffer
-	start int  // of the line that is being written
-	over  bool // that line does not fit
-	cut   int
-}
-
-func (b *boundedLines) Write(p []byte) (int, error) {
-	for part := range bytes.Lines(p) {
-		if !b.over && b.kept.Len()+len(part) > maxTimeline {
-			b.kept.Truncate(b.start)
-			b.over = true
-		}
-		if !b.over {
-			b.kept.Write(part)
-		}
-		if part[len(part)-1] != '\n' {
-			continue
-		}
-		if b.over {
-			b.cut++
-		}
-		b.start, b.over = b.kept.Len(), false
-	}
-	return len(p), nil
+	lines, err := linesArtifact(name+".ndjson", "Timeline as NDJSON", source, 0, len(l.Records), l.WriteNDJSON)
+	return []playbook.Artifact{text, lines}, err
 }
 
 // sources are those that were searched, or should have been.
