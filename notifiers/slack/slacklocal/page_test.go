@@ -5,10 +5,13 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 func (f *fixture) get(t *testing.T, path string) (status int, body string, header http.Header) {
@@ -211,5 +214,38 @@ func TestThePagesOwnFiles(t *testing.T) {
 		if status, body, header := f.get(t, path); status != http.StatusOK || body == "" || !strings.HasPrefix(header.Get("Content-Type"), kind) {
 			t.Errorf("%s: %d, %s", path, status, header.Get("Content-Type"))
 		}
+	}
+}
+
+// The notifier's golden messages show all its signs.
+func TestEverySignOfAMessageHasAPicture(t *testing.T) {
+	messages, err := filepath.Glob("../testdata/*.json")
+	if err != nil || len(messages) < 10 {
+		t.Fatalf("%d messages, %v", len(messages), err)
+	}
+	seen := map[string]bool{}
+	for _, file := range messages {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(file, "hostile") {
+			continue // it has others' signs
+		}
+		for _, run := range signed(string(text)) {
+			if run.Image != "" {
+				seen[run.Text] = true
+				continue
+			}
+			for _, r := range run.Text {
+				// Shapes such as ◄ are in every font.
+				if unicode.Is(unicode.So, r) && !(r >= 0x25a0 && r <= 0x25ff) {
+					t.Errorf("%s: %c has no picture", file, r)
+				}
+			}
+		}
+	}
+	if len(seen) < 8 {
+		t.Errorf("the messages have the signs %v only", seen)
 	}
 }

@@ -19,6 +19,7 @@ var signs = [...]sign{
 	{"⏳", "hourglass"},
 	{"▫️", "square"},
 	{"➖", "minus"},
+	{"🧭", "compass"},
 }
 
 // signedRun is text, or one emoji as a picture.
