@@ -69,11 +69,11 @@ func TestEachFaultFiresItsAlert(t *testing.T) {
 		explanation      string            // its playbook's conclusion
 		want             map[string]string // verdicts of its playbook's steps
 	}{
-		{"slow", "CodexLatencySLOBreach", short, "worker-backoff", map[string]string{"p95": "abnormal", "recorded-baseline": "abnormal", "backoff": "abnormal", "readyz": "abnormal", "metrics": "normal", "restarts": "normal", "slow-request": "normal"}},
-		{"errors", "CodexErrorRateHigh", short, "backend", map[string]string{"error-ratio": "abnormal", "reasons": "normal", "maintenance": "normal", "readyz": "normal", "failing-request": "abnormal"}},
-		{"restarts", "CodexWorkerRestarts", short, "out-of-memory", map[string]string{"restarts": "abnormal", "backoff": "abnormal", "backoff-policy": "normal", "exits": "abnormal", "persist": "abnormal", "readyz": "abnormal", "metrics": "normal"}},
-		{"toolbuffer", "CodexToolBufferAnomaly", short, "settings", map[string]string{"anomaly": "abnormal", "still": "abnormal", "settings": "abnormal", "streams": "abnormal", "readyz": "normal"}},
-		{"maintenance", "CodexMaintenanceEnabled", short, "left-on", map[string]string{"flag": "abnormal", "readyz": "normal", "refused": "abnormal", "backoff": "normal"}},
+		{"slow", "CodexLatencySLOBreach", short, "worker-backoff", map[string]string{"p95": "abnormal", "recorded-baseline": "abnormal", "latency-panel": "abnormal", "restarts-panel": "abnormal", "backoff": "abnormal", "readyz": "abnormal", "metrics": "normal", "restarts": "normal", "slow-request": "normal"}},
+		{"errors", "CodexErrorRateHigh", short, "backend", map[string]string{"error-ratio": "abnormal", "error-panel": "abnormal", "reasons": "normal", "maintenance": "normal", "readyz": "normal", "failing-request": "abnormal"}},
+		{"restarts", "CodexWorkerRestarts", short, "out-of-memory", map[string]string{"restarts": "abnormal", "restarts-panel": "abnormal", "backoff": "abnormal", "backoff-policy": "normal", "exits": "abnormal", "persist": "abnormal", "readyz": "abnormal", "metrics": "normal"}},
+		{"toolbuffer", "CodexToolBufferAnomaly", short, "settings", map[string]string{"anomaly": "abnormal", "tool-panel": "abnormal", "still": "abnormal", "settings": "abnormal", "streams": "abnormal", "readyz": "normal"}},
+		{"maintenance", "CodexMaintenanceEnabled", short, "left-on", map[string]string{"flag": "abnormal", "flag-panel": "abnormal", "readyz": "normal", "refused": "abnormal", "backoff": "normal"}},
 		// The same alerts from other causes: a release that was not there an hour ago,
 		// and turns that wait although no worker backs off.
 		{"deploy", "CodexErrorRateHigh", DefaultHistory, "bad-deploy", map[string]string{"error-ratio": "abnormal", "maintenance": "normal", "readyz": "normal", "changes": "abnormal", "failing-request": "abnormal"}},
