@@ -98,6 +98,7 @@ type Post struct {
 	Note       *NotePost       `json:"note,omitempty"`
 	File       *FilePost       `json:"file,omitempty"`
 	Escalation *EscalationPost `json:"escalation,omitempty"`
+	Window     *WindowPost     `json:"window,omitempty"`
 }
 
 // ParentPost is the incident's one parent message.
@@ -122,6 +123,15 @@ type ParentPost struct {
 	Firing        int           `json:"firing"`
 	Alerts        int           `json:"alerts"`
 	Truncated     uint64        `json:"truncated,omitempty"`
+	// AckedBy is who has it, and since when; "" where nobody does.
+	AckedBy string    `json:"acked_by,omitempty"`
+	AckedAt time.Time `json:"acked_at,omitzero"`
+	// SilencedUntil is the end of the longest of its silences; zero for none.
+	SilencedUntil time.Time `json:"silenced_until,omitzero"`
+	// RequestedBy is who had it run by hand, without an alert; "" where an alert fired.
+	RequestedBy string `json:"requested_by,omitempty"`
+	// Choices are its buttons; none where nobody listens to clicks.
+	Choices []Choice `json:"choices,omitempty"`
 }
 
 // Field is a short name and value.
@@ -167,6 +177,23 @@ type EscalationPost struct {
 	// else in the message may ping anybody. "" for none.
 	Mention string `json:"mention,omitempty"`
 	Links   []Link `json:"links,omitempty"`
+}
+
+// WindowPost is the one message of a maintenance window, edited in place as the
+// window goes on. What happens in it is told in notes in its thread.
+type WindowPost struct {
+	WindowID int64       `json:"window"`
+	State    WindowState `json:"state"`
+	Service  string      `json:"service"`
+	Reason   string      `json:"reason,omitempty"`
+	By       string      `json:"by"`
+	// Said is the state in a sentence: "Maintenance of app is on since 10:00, until 10:30 UTC".
+	Said    string    `json:"said"`
+	Since   time.Time `json:"since,omitzero"` // the metric said 1
+	Until   time.Time `json:"until,omitzero"` // announced end
+	Ended   time.Time `json:"ended,omitzero"` // the metric said 0 again
+	Overdue bool      `json:"overdue,omitempty"`
+	Choices []Choice  `json:"choices,omitempty"`
 }
 
 // Contact is one of those that an escalation goes to.

@@ -52,7 +52,15 @@ type Incident struct {
 	UpdatedAt    time.Time     `json:"updated_at"`
 	ResolvedAt   time.Time     `json:"resolved_at,omitzero"`
 	ClosedAt     time.Time     `json:"closed_at,omitzero"`
-	Version      int64         `json:"version"` // grows with every change
+	// AckedBy is who has it, as a person's name; "" for nobody. A reopening
+	// clears it, for what fires again is news.
+	AckedBy string    `json:"acked_by,omitempty"`
+	AckedAt time.Time `json:"acked_at,omitzero"`
+	// SilencedUntil is the end of the longest of its silences; zero for none.
+	SilencedUntil time.Time `json:"silenced_until,omitzero"`
+	// RequestedBy is who had it run by hand, without an alert; "" where one fired.
+	RequestedBy string `json:"requested_by,omitempty"`
+	Version     int64  `json:"version"` // grows with every change
 }
 
 // Impact is what its alerts say is wrong for whom; "" where they say nothing.

@@ -12,15 +12,15 @@ import (
 
 const incidentColumns = `id, key, alertname, group_labels_json, state, severity, labels_json, annotations_json,
 	playbook, generator_url, external_url, firing, alerts, truncated, reopened, resolution,
-	started_at, opened_at, updated_at, resolved_at, closed_at, version`
+	started_at, opened_at, updated_at, resolved_at, closed_at, acked_by, acked_at, silenced_until, requested_by, version`
 
 func scanIncident(s scanner) (triage.Incident, error) {
 	var inc triage.Incident
 	var group, labels, annotations string
-	var started, opened, updated, resolved, closed int64
+	var started, opened, updated, resolved, closed, acked, silenced int64
 	err := s.Scan(&inc.ID, &inc.Key, &inc.Alertname, &group, &inc.State, &inc.Severity, &labels, &annotations,
 		&inc.Playbook, &inc.GeneratorURL, &inc.ExternalURL, &inc.Firing, &inc.Alerts, &inc.Truncated, &inc.Reopened, &inc.Resolution,
-		&started, &opened, &updated, &resolved, &closed, &inc.Version)
+		&started, &opened, &updated, &resolved, &closed, &inc.AckedBy, &acked, &silenced, &inc.RequestedBy, &inc.Version)
 	if err != nil {
 		return inc, err
 	}
@@ -34,6 +34,7 @@ func scanIncident(s scanner) (triage.Incident, error) {
 	}
 	inc.StartedAt, inc.OpenedAt, inc.UpdatedAt = fromMicros(started), fromMicros(opened), fromMicros(updated)
 	inc.ResolvedAt, inc.ClosedAt = fromMicros(resolved), fromMicros(closed)
+	inc.AckedAt, inc.SilencedUntil = fromMicros(acked), fromMicros(silenced)
 	return inc, nil
 }
 
@@ -42,11 +43,12 @@ func scanIncident(s scanner) (triage.Incident, error) {
 func (tx *Tx) OpenIncident(ctx context.Context, inc *triage.Incident) error {
 	id, err := one(ctx, tx, scanOf[int64], `
 		INSERT INTO incidents (key, alertname, group_labels_json, state, severity, labels_json, annotations_json,
-			playbook, generator_url, external_url, firing, alerts, truncated, started_at, opened_at, updated_at, heard_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16) RETURNING id`,
+			playbook, generator_url, external_url, firing, alerts, truncated, started_at, opened_at, updated_at, heard_at,
+			resolved_at, requested_by)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16, $17, $18) RETURNING id`,
 		inc.Key, inc.Alertname, toJSON(inc.GroupLabels), inc.State, inc.Severity, toJSON(inc.Labels), toJSON(inc.Annotations),
 		inc.Playbook, inc.GeneratorURL, inc.ExternalURL, inc.Firing, inc.Alerts, int64(inc.Truncated),
-		micros(inc.StartedAt), micros(inc.OpenedAt), micros(inc.UpdatedAt))
+		micros(inc.StartedAt), micros(inc.OpenedAt), micros(inc.UpdatedAt), micros(inc.ResolvedAt), inc.RequestedBy)
 	inc.ID, inc.Version = id, 1
 	return err
 }
@@ -68,11 +70,13 @@ func (tx *Tx) SaveIncident(ctx context.Context, inc triage.Incident) error {
 	return tx.exec(ctx, `
 		UPDATE incidents SET state = $2, severity = $3, labels_json = $4, annotations_json = $5, playbook = $6,
 			generator_url = $7, external_url = $8, firing = $9, alerts = $10, truncated = $11, reopened = $12,
-			resolution = $13, started_at = $14, updated_at = $15, resolved_at = $16, closed_at = $17
+			resolution = $13, started_at = $14, updated_at = $15, resolved_at = $16, closed_at = $17,
+			acked_by = $18, acked_at = $19, silenced_until = $20
 		WHERE id = $1`,
 		inc.ID, inc.State, inc.Severity, toJSON(inc.Labels), toJSON(inc.Annotations), inc.Playbook,
 		inc.GeneratorURL, inc.ExternalURL, inc.Firing, inc.Alerts, int64(inc.Truncated), inc.Reopened,
-		inc.Resolution, micros(inc.StartedAt), micros(inc.UpdatedAt), micros(inc.ResolvedAt), micros(inc.ClosedAt))
+		inc.Resolution, micros(inc.StartedAt), micros(inc.UpdatedAt), micros(inc.ResolvedAt), micros(inc.ClosedAt),
+		inc.AckedBy, micros(inc.AckedAt), micros(inc.SilencedUntil))
 }
 
 // HeardOf notes when Alertmanager last spoke of the incident as one that fires
