@@ -10,17 +10,11 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/go-openapi/strfmt"
-	amclient "github.com/prometheus/alertmanager/api/v2/client"
-	promconfig "github.com/prometheus/common/config"
 	"github.com/sirupsen/logrus"
-
-	httptransport "github.com/go-openapi/runtime/client"
 
 	"triagebot/cmd/config"
 	"triagebot/notifiers"
@@ -134,17 +128,11 @@ func (a *app) poller() (*incident.Poller, time.Duration, error) {
 			continue
 		}
 		every = max(every, time.Duration(am.PollInterval))
-		client, err := promconfig.NewClientFromConfig(*am.HTTPConfig, "alertmanager "+am.Name)
+		client, err := alertmanagerClient(am)
 		if err != nil {
-			return nil, 0, fmt.Errorf("alertmanager %s: %w", am.Name, err)
+			return nil, 0, err
 		}
-		client.Timeout = 10 * time.Second
-		u, err := url.Parse(am.URL)
-		if err != nil {
-			return nil, 0, fmt.Errorf("alertmanager %s: %w", am.Name, err)
-		}
-		transport := httptransport.NewWithClient(u.Host, apiPath(u), []string{u.Scheme}, client)
-		listers[am.Name] = incident.AlertmanagerAPI{Client: amclient.New(transport, strfmt.Default)}
+		listers[am.Name] = incident.AlertmanagerAPI{Client: client}
 	}
 	poller := incident.NewPoller(a.correlator, listers)
 	poller.Answers = answersFor(a.cfg.Alertmanagers)
@@ -180,8 +168,6 @@ func answersFor(ams []config.Alertmanager) func(externalURL string) bool {
 		})
 	}
 }
-
-func apiPath(u *url.URL) string { return u.JoinPath("/api/v2").Path }
 
 // localToken is what the Slack notifier shows the local channel. It is no
 // secret: the channel listens on loopback and guards nothing.

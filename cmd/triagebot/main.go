@@ -56,6 +56,8 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		checkConfigCommand(app.Command("check", "Check files without running anything.")),
 		evidenceCommand(app),
 		demoCommand(app),
+		ctlCommand(app),
+		auditCommand(app),
 	}
 	commands = append(commands, traceCommands(app)...)
 

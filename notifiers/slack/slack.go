@@ -67,6 +67,7 @@ type Notifier struct {
 
 	mu       sync.Mutex
 	botID    string   // own, once auth.test has told it
+	teamID   string   // of the workspace, likewise
 	rejected bool     // Slack refused the token in the latest answer
 	lacking  []string // scopes that Slack says the token lacks
 }
@@ -159,8 +160,18 @@ func (n *Notifier) identify(ctx context.Context) (botID string, err error) {
 	n.heardScopes(who.Header)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.botID = who.BotID
+	n.botID, n.teamID = who.BotID, who.TeamID
 	return who.BotID, nil
+}
+
+// Team is the id of the workspace that the token is for.
+func (n *Notifier) Team(ctx context.Context) (string, error) {
+	if _, err := n.self(ctx); err != nil {
+		return "", err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.teamID, nil
 }
 
 // self is the bot's own ID.

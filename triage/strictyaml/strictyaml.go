@@ -157,17 +157,22 @@ func Suggest(name string, known []string) string {
 	if len(known) == 0 {
 		return ""
 	}
+	all := "; known are " + strings.Join(known, ", ")
+	if best := Nearest(name, known); best != "" {
+		return fmt.Sprintf("; did you mean %q?", best) + all
+	}
+	return all
+}
+
+// Nearest is the known name that was probably meant; "" where none is near.
+func Nearest(name string, known []string) string {
 	best, bestDistance := "", min(len(name), 12)/2+1
 	for _, k := range known {
 		if d := distance(name, k); d < bestDistance {
 			best, bestDistance = k, d
 		}
 	}
-	all := "; known are " + strings.Join(known, ", ")
-	if best != "" {
-		return fmt.Sprintf("; did you mean %q?", best) + all
-	}
-	return all
+	return best
 }
 
 // distance is the Levenshtein distance of two short strings.
