@@ -14,6 +14,7 @@ import (
 
 	"triagebot/triage"
 	"triagebot/triage/incident"
+	"triagebot/triage/safetext"
 	"triagebot/triage/store"
 	"triagebot/triage/strictyaml"
 )
@@ -96,8 +97,14 @@ func silenceIncident(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage
 		return reply, nil
 	}
 	ends := a.At.Add(lasts)
-	if inc.SilencedUntil.After(ends) {
-		return refused("Incident %d is silenced already, until %s.", inc.ID, clock(inc.SilencedUntil)), nil
+	silences, err := tx.SilencesOf(ctx, inc.ID)
+	if err != nil {
+		return triage.Reply{}, err
+	}
+	for _, s := range silences {
+		if (s.State == store.SilenceWanted || s.State == store.SilenceActive) && !s.EndsAt.Before(ends) {
+			return refused("%s silenced incident %d already, until %s.", s.Author, inc.ID, clock(s.EndsAt)), nil
+		}
 	}
 	matchers := triage.Labels{"alertname": inc.Alertname}
 	maps.Copy(matchers, inc.GroupLabels)
@@ -224,6 +231,16 @@ const (
 	maxLabelValue = 1000
 )
 
+// selector is how people write an alert: Slow{route="/v1"}.
+func selector(labels triage.Labels) string {
+	rest := maps.Clone(labels)
+	delete(rest, "alertname")
+	if len(rest) == 0 {
+		return labels["alertname"]
+	}
+	return labels["alertname"] + rest.String()
+}
+
 func runByHand(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Reply, error) {
 	about, err := takeAt(a)
 	if err != nil {
@@ -248,16 +265,16 @@ func runByHand(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Reply
 		}
 		labels[name] = value
 	}
+	alert := safetext.Line(selector(labels), 200)
 	if _, matched := c.Incidents.Playbook(labels); !matched {
-		reply := refused("No playbook is for an alert %s. /triage playbooks lists them and the labels that they ask for.", shown(labels.String()))
-		return reply, nil
+		return refused("No playbook is for an alert %s. /triage playbooks lists them and the labels that they ask for.", alert), nil
 	}
 	inc, err := c.Incidents.ByHand(ctx, tx, labels, a.Actor, a.Request.ID, about, a.At)
 	if err != nil {
 		return triage.Reply{}, err
 	}
 	a.about = inc.ID
-	reply := done("Playbook %s runs for %s as incident %d; its thread comes in the incident channel. Nobody is paged by it.", inc.Playbook, shown(labels.String()), inc.ID)
+	reply := done("Playbook %s runs for %s as incident %d; its thread comes in the incident channel. Nobody is paged by it.", inc.Playbook, alert, inc.ID)
 	reply.Links = c.Pages(inc)
 	return reply, nil
 }

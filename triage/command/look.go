@@ -178,7 +178,7 @@ func pick(by string) func(ctx context.Context, c *Core, a *ask) (triage.Reply, e
 		}
 		what := map[string]string{"slow": "slowest", "failing": "failed"}[by]
 		if len(lines) == 0 {
-			return done("No %s requests in the logs of the last 15 minutes.", what), nil
+			return done("The logs have no such requests in the last 15 minutes."), nil
 		}
 		return triage.Reply{Text: fmt.Sprintf("The %s requests of the last 15 minutes; /triage trace ID shows one:", what), Lines: lines, Fixed: true}, nil
 	}
