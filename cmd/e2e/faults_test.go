@@ -95,7 +95,7 @@ type told struct {
 	fault      codexsim.Fault
 	alertname  string
 	conclusion string   // which names the fault
-	steps      []string // what the runbook asks for, by the findings' titles
+	steps      []string // what the runbook asks for: the findings' titles with their verdicts
 }
 
 // Faults that make requests fail have a world each: rates over minutes would
