@@ -51,6 +51,44 @@ func TestWhatIsNoDashboardIsRefused(t *testing.T) {
 	}
 }
 
+// A plugin's options may be anything; whoever asks for the panel beside it does
+// not care.
+func TestAPanelOfAnotherFormCostsOnlyItself(t *testing.T) {
+	d := parsed(t, `{"panels": [
+		{"id": 1, "title": "billing", "type": "table", "targets": [{"refId": "A", "format": 1, "rawSql": "select 1"}]},
+		{"id": "two", "title": 2, "type": {}}, 7, null, [],
+		{"id": 3, "title": "fine", "type": "stat", "targets": [{"refId": "A", "expr": "up"}]}]}`)
+	if p, err := d.Panel("fine"); err != nil || p.Unsupported != "" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if p, err := d.Panel("billing"); err != nil || p.ID != 1 || !strings.Contains(p.Unsupported, "does not have Grafana's form: json: cannot unmarshal number") {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+// Grafana 12 and later export a dashboard as a resource.
+func TestAnExportedResourceIsRead(t *testing.T) {
+	const panels = `"panels": [{"id": 1, "title": "p", "type": "stat", "targets": [{"refId": "A", "expr": "up"}]}]`
+	for text, uid := range map[string]string{
+		`{"apiVersion": "dashboard.grafana.app/v1beta1", "kind": "Dashboard", "metadata": {"name": "codex-app"}, "spec": {"title": "D", ` + panels + `}}`: "codex-app",
+		`{"kind": "Dashboard", "metadata": {"name": "codex-app"}, "spec": {"uid": "own", ` + panels + `}}`:                                                "own",
+		`{"kind": "Dashboard", "spec": {` + panels + `}}`:                                                                                                 "",
+	} {
+		d, err := Parse([]byte(text))
+		if err != nil || d.UID != uid || len(d.Panels) != 1 {
+			t.Errorf("%s: %+v, %v", text, d, err)
+		}
+	}
+	for _, text := range []string{
+		`{"apiVersion": "dashboard.grafana.app/v2beta1", "kind": "Dashboard", "metadata": {"name": "x"}, "spec": {"elements": {"panel-1": {"kind": "Panel"}}, "layout": {"kind": "GridLayout"}}}`,
+		`{"elements": {"panel-1": {"kind": "Panel"}}}`,
+	} {
+		if _, err := Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), "schema V2") || !strings.Contains(err.Error(), "export it") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 func TestWhatCannotBeDrawnIsNamed(t *testing.T) {
 	const target = `"targets": [{"refId": "A", "expr": "up"}]`
 	for panel, want := range map[string]string{

@@ -12,12 +12,12 @@ import (
 )
 
 type dashboardJSON struct {
-	UID           string      `json:"uid"`
-	Title         string      `json:"title"`
-	SchemaVersion int         `json:"schemaVersion"`
-	Panels        []panelJSON `json:"panels"`
+	UID           string            `json:"uid"`
+	Title         string            `json:"title"`
+	SchemaVersion int               `json:"schemaVersion"`
+	Panels        []json.RawMessage `json:"panels"`
 	Rows          []struct {
-		Panels []panelJSON `json:"panels"`
+		Panels []json.RawMessage `json:"panels"`
 	} `json:"rows"`
 	Templating struct {
 		List []variableJSON `json:"list"`
@@ -25,14 +25,14 @@ type dashboardJSON struct {
 }
 
 type panelJSON struct {
-	ID              int64           `json:"id"`
-	Title           string          `json:"title"`
-	Type            string          `json:"type"`
-	Interval        string          `json:"interval"`
-	Datasource      datasourceType  `json:"datasource"`
-	Targets         []targetJSON    `json:"targets"`
-	Panels          []panelJSON     `json:"panels"`
-	LibraryPanel    json.RawMessage `json:"libraryPanel"`
+	ID              int64             `json:"id"`
+	Title           string            `json:"title"`
+	Type            string            `json:"type"`
+	Interval        string            `json:"interval"`
+	Datasource      datasourceType    `json:"datasource"`
+	Targets         []targetJSON      `json:"targets"`
+	Panels          []json.RawMessage `json:"panels"`
+	LibraryPanel    json.RawMessage   `json:"libraryPanel"`
 	Transformations []struct {
 		ID       string          `json:"id"`
 		Disabled bool            `json:"disabled"`
@@ -69,6 +69,25 @@ type panelJSON struct {
 		Max      looseNum `json:"max"`
 	} `json:"yaxes"`
 	RawThresholds json.RawMessage `json:"thresholds"` // text in the old singlestat panel
+
+	odd error // why the rest is not read
+}
+
+// decodePanel reads one panel. One that does not have Grafana's form costs only
+// itself: a plugin's options may be anything, and the panel asked for be another.
+func decodePanel(raw json.RawMessage) panelJSON {
+	var p panelJSON
+	err := json.Unmarshal(raw, &p)
+	if err == nil {
+		return p
+	}
+	var known struct {
+		ID    int64  `json:"id"`
+		Title string `json:"title"`
+		Type  string `json:"type"`
+	}
+	_ = json.Unmarshal(raw, &known) // what it has of these is how it is named
+	return panelJSON{ID: known.ID, Title: known.Title, Type: known.Type, odd: err}
 }
 
 type targetJSON struct {
@@ -155,6 +174,8 @@ func (p *panelJSON) panel() Panel {
 	p.overrides(&out)
 	p.transformations(&out)
 	switch {
+	case p.odd != nil:
+		out.Unsupported = fmt.Sprintf("it does not have Grafana's form: %v", p.odd)
 	case out.Unsupported != "":
 	case len(p.LibraryPanel) > 0 && string(p.LibraryPanel) != "null" && len(p.Targets) == 0:
 		out.Unsupported = "it is a library panel, whose queries are kept in Grafana and not in the dashboard"
