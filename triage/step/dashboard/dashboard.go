@@ -81,7 +81,7 @@ func Parse(data []byte) (*Dashboard, error) {
 		if i == maxVariables {
 			return nil, fmt.Errorf("the dashboard has more than %d variables", maxVariables)
 		}
-		d.Variables = append(d.Variables, wire.Templating.List[i].variable())
+		d.Variables = append(d.Variables, decodeVariable(wire.Templating.List[i]))
 	}
 	if err := d.take(panels); err != nil {
 		return nil, err
