@@ -48,7 +48,7 @@ func changed(deploy, flag float64) found {
 // not come with it, and a flag is no deploy, though it be nearer.
 func TestADeployIsBlamedOnlyForWhatFollowsIt(t *testing.T) {
 	abnormal := found{verdict: triage.VerdictAbnormal}
-	crash := found{triage.VerdictAbnormal, map[string]any{"top": "segfault in tokenizer", "events": 6.0, "top_events": 6.0}}
+	crash := found{triage.VerdictAbnormal, map[string]any{"top": "segfault in tokenizer", "telling": "segfault in tokenizer", "events": 6.0, "top_events": 6.0}}
 	request := found{triage.VerdictAbnormal, map[string]any{"id": "req_1", "status": 502.0, "error": "reset", "outcome": "backend_error", "worker_exits": 0.0}}
 	streams := found{triage.VerdictAbnormal, map[string]any{"bad": 2.0, "requests": 5.0, "sequence": "chunk 2 came twice"}}
 	for name, findings := range map[string]map[string]found{
@@ -72,6 +72,27 @@ func TestADeployIsBlamedOnlyForWhatFollowsIt(t *testing.T) {
 				t.Errorf("no deploy: %s", c.Sentence())
 			}
 		})
+	}
+}
+
+// TestOnlyAnEngineThatSpeaksOfMemoryHasRunOutOfIt: whatever kills a worker with
+// SIGKILL makes its exit code 137, as a supervisor does with one that hangs.
+func TestOnlyAnEngineThatSpeaksOfMemoryHasRunOutOfIt(t *testing.T) {
+	for telling, want := range map[string]string{
+		"exit code 137: engine transport closed":                                             "crash",
+		"exit code 137: engine transport closed; memory limit: rss 2.1GiB over 2GiB, killed": "out-of-memory",
+		"fatal: Out of memory":                      "out-of-memory",
+		"kernel: oom-kill: constraint=MEMCG":        "out-of-memory",
+		"exit code 1; no room left in queue 137":    "crash",
+		"liveness probe failed; exit code 137":      "crash",
+		"OOM":                                       "out-of-memory",
+		"heartbeat ok: rss 1180MiB of 2048MiB used": "crash",
+	} {
+		exits := found{triage.VerdictAbnormal, map[string]any{"top": "the top", "telling": telling, "events": 6.0, "top_events": 6.0}}
+		c := conclude(t, "worker-restarts", map[string]found{"restarts": {verdict: triage.VerdictAbnormal}, "exits": exits, "changes": changed(-1, -1)})
+		if c.Explanation != want {
+			t.Errorf("%s: %s, want %s", telling, c.Sentence(), want)
+		}
 	}
 }
 
