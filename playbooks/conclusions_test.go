@@ -96,6 +96,29 @@ func TestOnlyAnEngineThatSpeaksOfMemoryHasRunOutOfIt(t *testing.T) {
 	}
 }
 
+// TestAQueueIsBlamedOnTrafficOnlyWhereThereIsMoreOfIt: a slow backend makes a
+// queue as well, of as many requests as ever.
+func TestAQueueIsBlamedOnTrafficOnlyWhereThereIsMoreOfIt(t *testing.T) {
+	for _, tc := range []struct {
+		traffic found
+		want    string
+	}{
+		{found{triage.VerdictAbnormal, map[string]any{"value": 96.0, "baseline": 32.0}}, "overload"},
+		{found{triage.VerdictNormal, map[string]any{"value": 33.0, "baseline": 32.0}}, "held-workers"},
+		{found{triage.VerdictNormal, map[string]any{"value": 40.0, "baseline": 32.0}}, ""}, // enough of them to be it, or not
+		{found{triage.VerdictUnknown, map[string]any{"value": 33.0}}, ""},
+	} {
+		c := conclude(t, "latency-slo-breach", map[string]found{
+			"p95": {verdict: triage.VerdictAbnormal}, "recorded-baseline": {verdict: triage.VerdictAbnormal},
+			"queue": {verdict: triage.VerdictAbnormal}, "traffic": tc.traffic, "changes": changed(-1, -1),
+			"slow-request": {triage.VerdictNormal, map[string]any{"worker_exits": 0.0}},
+		})
+		if c.Explanation != tc.want {
+			t.Errorf("traffic is %+v: %s, want %s", tc.traffic, c.Sentence(), tc.want)
+		}
+	}
+}
+
 // TestTheConclusionSaysThatSomebodyWasToldOnlyWhereThatIsSo: without contacts,
 // and in a drill, an escalation tells nobody.
 func TestTheConclusionSaysThatSomebodyWasToldOnlyWhereThatIsSo(t *testing.T) {
