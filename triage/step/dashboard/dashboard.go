@@ -77,14 +77,31 @@ func Parse(data []byte) (*Dashboard, error) {
 		panels = append(panels, row.Panels...)
 	}
 	d := &Dashboard{UID: wire.UID, Title: wire.Title, Version: wire.SchemaVersion}
-	for i := range wire.Templating.List {
-		if i == maxVariables {
-			return nil, fmt.Errorf("the dashboard has more than %d variables", maxVariables)
-		}
-		d.Variables = append(d.Variables, decodeVariable(wire.Templating.List[i]))
+	if len(wire.Templating.List)+len(wire.Variables) > maxVariables {
+		return nil, fmt.Errorf("the dashboard has more than %d variables", maxVariables)
 	}
-	if err := d.take(panels); err != nil {
-		return nil, err
+	for _, raw := range wire.Templating.List {
+		d.Variables = append(d.Variables, decodeVariable(raw))
+	}
+	for _, raw := range wire.Variables {
+		d.Variables = append(d.Variables, decodeVariableKind(raw))
+	}
+	all := elements(wire.Elements)
+	for _, raw := range panels {
+		p := decodePanel(raw)
+		all = append(all, p)
+		for _, inner := range p.Panels { // a collapsed row holds its panels
+			all = append(all, decodePanel(inner))
+		}
+	}
+	for i := range all {
+		if all[i].Type == "row" {
+			continue
+		}
+		if len(d.Panels) == maxPanels {
+			return nil, fmt.Errorf("the dashboard has more than %d panels", maxPanels)
+		}
+		d.Panels = append(d.Panels, all[i].panel())
 	}
 	if len(d.Panels) == 0 {
 		return nil, errors.New("the dashboard has no panels; is it one of Grafana's? Export it with Share, Export, Save to file")
@@ -110,9 +127,6 @@ func unwrapped(data []byte) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if isObject(outer.Elements) {
-		return nil, errors.New("the dashboard is of schema V2, with elements and a layout, which is not read; export it from Grafana with the model Classic or V1")
-	}
 	if uid != "" && outer.UID == nil {
 		return withUID(inner, uid)
 	}
@@ -123,7 +137,6 @@ func unwrapped(data []byte) ([]byte, error) {
 type wrapping struct {
 	Dashboard json.RawMessage `json:"dashboard"`
 	Spec      json.RawMessage `json:"spec"`
-	Elements  json.RawMessage `json:"elements"`
 	UID       *string         `json:"uid"`
 	Metadata  struct {
 		Name string `json:"name"`
@@ -147,27 +160,6 @@ func withUID(spec []byte, uid string) ([]byte, error) {
 	}
 	fields["uid"], _ = json.Marshal(uid) // a text always is JSON
 	return json.Marshal(fields)
-}
-
-// take adds panels, and those that a collapsed row holds.
-func (d *Dashboard) take(panels []json.RawMessage) error {
-	for _, raw := range panels {
-		p := decodePanel(raw)
-		all := []panelJSON{p}
-		for _, inner := range p.Panels {
-			all = append(all, decodePanel(inner))
-		}
-		for i := range all {
-			if all[i].Type == "row" {
-				continue
-			}
-			if len(d.Panels) == maxPanels {
-				return fmt.Errorf("the dashboard has more than %d panels", maxPanels)
-			}
-			d.Panels = append(d.Panels, all[i].panel())
-		}
-	}
-	return nil
 }
 
 // jsonError says in which line it went wrong.

@@ -79,14 +79,6 @@ func TestAnExportedResourceIsRead(t *testing.T) {
 			t.Errorf("%s: %+v, %v", text, d, err)
 		}
 	}
-	for _, text := range []string{
-		`{"apiVersion": "dashboard.grafana.app/v2beta1", "kind": "Dashboard", "metadata": {"name": "x"}, "spec": {"elements": {"panel-1": {"kind": "Panel"}}, "layout": {"kind": "GridLayout"}}}`,
-		`{"elements": {"panel-1": {"kind": "Panel"}}}`,
-	} {
-		if _, err := Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), "schema V2") || !strings.Contains(err.Error(), "export it") {
-			t.Errorf("%s: %v", text, err)
-		}
-	}
 }
 
 func TestWhatCannotBeDrawnIsNamed(t *testing.T) {
@@ -213,6 +205,7 @@ func TestValuesAreWrittenInGrafanasUnits(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(variables))
+	f.Add([]byte(v2))
 	f.Add([]byte(`{"panels": [{"type": "graph", "thresholds": "1,2", "yaxes": [{"min": "x"}], "targets": [{"expr": "up"}]}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d, err := Parse(data)

@@ -1,5 +1,6 @@
-// The JSON as Grafana writes it, versions of its schema from before 16 to 39
-// and more. Unknown keys are ignored: the format grows with each release.
+// The JSON as Grafana writes it, versions of its schema from before 16 to 42;
+// v2.go has what is different in V2. Unknown keys are ignored: the format grows
+// with each release.
 
 package dashboard
 
@@ -23,25 +24,24 @@ type dashboardJSON struct {
 	Templating struct {
 		List []json.RawMessage `json:"list"`
 	} `json:"templating"`
+	// Of schema V2.
+	Elements  map[string]json.RawMessage `json:"elements"`
+	Variables []json.RawMessage          `json:"variables"`
 }
 
 type panelJSON struct {
-	ID              int64             `json:"id"`
-	Title           string            `json:"title"`
-	Type            string            `json:"type"`
-	Interval        string            `json:"interval"`
-	TimeFrom        string            `json:"timeFrom"`
-	TimeShift       string            `json:"timeShift"`
-	Datasource      datasourceType    `json:"datasource"`
-	Targets         []targetJSON      `json:"targets"`
-	Panels          []json.RawMessage `json:"panels"`
-	LibraryPanel    json.RawMessage   `json:"libraryPanel"`
-	Transformations []struct {
-		ID       string          `json:"id"`
-		Disabled bool            `json:"disabled"`
-		Options  json.RawMessage `json:"options"`
-	} `json:"transformations"`
-	FieldConfig struct {
+	ID              int64                `json:"id"`
+	Title           string               `json:"title"`
+	Type            string               `json:"type"`
+	Interval        string               `json:"interval"`
+	TimeFrom        string               `json:"timeFrom"`
+	TimeShift       string               `json:"timeShift"`
+	Datasource      datasourceType       `json:"datasource"`
+	Targets         []targetJSON         `json:"targets"`
+	Panels          []json.RawMessage    `json:"panels"`
+	LibraryPanel    json.RawMessage      `json:"libraryPanel"`
+	Transformations []transformationJSON `json:"transformations"`
+	FieldConfig     struct {
 		Defaults  fieldJSON `json:"defaults"`
 		Overrides []struct {
 			Matcher struct {
@@ -100,6 +100,12 @@ func decodePanel(raw json.RawMessage) panelJSON {
 	}
 	_ = json.Unmarshal(raw, &known) // what it has of these is how it is named
 	return panelJSON{ID: known.ID, Title: known.Title, Type: known.Type, odd: err}
+}
+
+type transformationJSON struct {
+	ID       string          `json:"id"`
+	Disabled bool            `json:"disabled"`
+	Options  json.RawMessage `json:"options"`
 }
 
 type targetJSON struct {
