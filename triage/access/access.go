@@ -26,7 +26,7 @@ const (
 	Override Right = "override" // end maintenance while the service is not ready
 )
 
-// Anyone, as a user of a rule, is every member of the workspace.
+// Anyone as a user of a rule is every member of the workspace.
 const Anyone = "*"
 
 // Rule is who has a right.

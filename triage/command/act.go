@@ -254,7 +254,7 @@ func runByHand(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Reply
 		name, value, is := strings.Cut(w, "=")
 		value = strings.Trim(value, `"`)
 		switch {
-		case !is || !model.LabelName(name).IsValidLegacy():
+		case !is || !model.LegacyValidation.IsValidLabelName(name):
 			return triage.Reply{}, unclear(a.spec, "%s is no label; write name=value.", shown(w))
 		case len(value) > maxLabelValue:
 			return triage.Reply{}, unclear(a.spec, "The value of %s is too long.", name)
@@ -269,7 +269,7 @@ func runByHand(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Reply
 	if _, matched := c.Incidents.Playbook(labels); !matched {
 		return refused("No playbook is for an alert %s. /triage playbooks lists them and the labels that they ask for.", alert), nil
 	}
-	inc, err := c.Incidents.ByHand(ctx, tx, labels, a.Actor, a.Request.ID, about, a.At)
+	inc, err := c.Incidents.ByHand(ctx, tx, labels, a.Actor, a.ID, about, a.At)
 	if err != nil {
 		return triage.Reply{}, err
 	}

@@ -52,7 +52,8 @@ func (a *alertmanager) Make(_ context.Context, s silence.Wanted) (string, error)
 }
 
 func (a *alertmanager) Ended(_ context.Context, id string) (bool, error) { return a.over[id], a.down }
-func (a *alertmanager) Link(id string) string                            { return "http://am.example/#/silences/" + id }
+
+func (a *alertmanager) Link(id string) string { return "http://am.example/#/silences/" + id }
 
 type world struct {
 	*testing.T
