@@ -64,9 +64,11 @@ type Notifier struct {
 	metrics  *metrics
 	channels channelIDs
 	places   places
+	groups   groupPause
 
 	mu       sync.Mutex
 	botID    string   // own, once auth.test has told it
+	teamID   string   // of the workspace, likewise
 	rejected bool     // Slack refused the token in the latest answer
 	lacking  []string // scopes that Slack says the token lacks
 }
@@ -159,7 +161,7 @@ func (n *Notifier) identify(ctx context.Context) (botID string, err error) {
 	n.heardScopes(who.Header)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.botID = who.BotID
+	n.botID, n.teamID = who.BotID, who.TeamID
 	return who.BotID, nil
 }
 
