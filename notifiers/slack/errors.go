@@ -101,6 +101,8 @@ func scopeOf(method string) string {
 		return "channels:read"
 	case methodFileInfo:
 		return "files:read"
+	case methodMembers:
+		return "usergroups:read"
 	}
 	return ""
 }

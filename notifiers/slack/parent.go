@@ -1,8 +1,8 @@
 package slack
 
 // The incident's parent message: what fires, what is known, what is running.
-// At most 8 blocks: header, impact, fields, steps, conclusion, links, context,
-// and one kept free for the buttons.
+// At most 8 blocks: header, impact with who has it, fields, steps, conclusion,
+// links, context, buttons.
 
 import (
 	"cmp"
@@ -37,10 +37,18 @@ func renderParent(p *triage.ParentPost) message {
 	blocks = append(blocks, slack.NewHeaderBlock(plainText(header)))
 	long.add(header)
 
+	var top []slack.RichTextElement
 	if strings.TrimSpace(p.Impact) != "" {
 		impact := line(p.Impact, maxImpact)
-		blocks = append(blocks, richText(slack.NewRichTextSection(plain(impact))))
+		top = append(top, slack.NewRichTextSection(plain(impact)))
 		long.add(impact)
+	}
+	if people := parentPeople(p); people != nil {
+		top = append(top, people)
+		long.add(peopleWords(p, " · "))
+	}
+	if top != nil {
+		blocks = append(blocks, richText(top...))
 	}
 	if fields := parentFields(p.Fields); len(fields) > 0 {
 		objects := make([]*slack.TextBlockObject, 0, len(fields))
@@ -64,6 +72,9 @@ func renderParent(p *triage.ParentPost) message {
 	}
 	blocks = append(blocks, parentContext(p))
 	long.add(alertCount(p) + " · started " + p.StartedAt.UTC().Format("2006-01-02 15:04:05 UTC"))
+	if buttons := actions(p.Choices, p.IncidentID); buttons != nil {
+		blocks = append(blocks, buttons)
+	}
 
 	return message{sentence: parentSentence(p), long: long.String(), blocks: blocks}
 }
@@ -77,6 +88,9 @@ func parentHeader(p *triage.ParentPost) string {
 }
 
 func statusWords(p *triage.ParentPost) string {
+	if p.RequestedBy != "" { // nothing fired, so nothing resolves
+		return "🧭 RUN BY HAND"
+	}
 	severity := ""
 	if p.Severity != "" {
 		severity = strings.ToUpper(line(p.Severity, maxSeverity))
@@ -216,6 +230,9 @@ func conclusion(p *triage.ParentPost) string {
 }
 
 func resolution(p *triage.ParentPost) string {
+	if p.RequestedBy != "" {
+		return ""
+	}
 	if p.State == triage.IncidentFiring {
 		if p.Reopened > 0 {
 			return fmt.Sprintf("Fires again (reopened %s).", times(p.Reopened))
@@ -248,6 +265,9 @@ func times(n int) string {
 }
 
 func alertCount(p *triage.ParentPost) string {
+	if p.RequestedBy != "" {
+		return fmt.Sprintf("Incident %d", p.IncidentID)
+	}
 	s := fmt.Sprintf("Incident %d · %d of %d alerts firing", p.IncidentID, p.Firing, p.Alerts)
 	if p.Truncated > 0 {
 		s += fmt.Sprintf(" · %d more cut off by Alertmanager", p.Truncated)
@@ -257,7 +277,7 @@ func alertCount(p *triage.ParentPost) string {
 
 func parentContext(p *triage.ParentPost) *slack.ContextBlock {
 	said := alertCount(p) + " · started " + date(p.StartedAt)
-	if !p.ResolvedAt.IsZero() {
+	if !p.ResolvedAt.IsZero() && p.RequestedBy == "" {
 		said += " · resolved " + date(p.ResolvedAt)
 	}
 	elements := []slack.MixedElement{markup(said)}
@@ -275,15 +295,22 @@ func parentContext(p *triage.ParentPost) *slack.ContextBlock {
 // notification.
 func parentSentence(p *triage.ParentPost) string {
 	var b strings.Builder
-	if p.Severity != "" {
-		b.WriteString(strings.ToUpper(line(p.Severity, maxSeverity)) + " ")
+	if p.RequestedBy != "" {
+		fmt.Fprintf(&b, "Run by hand, incident %d, %s", p.IncidentID, line(p.Alertname, maxName))
+	} else {
+		if p.Severity != "" {
+			b.WriteString(strings.ToUpper(line(p.Severity, maxSeverity)) + " ")
+		}
+		fmt.Fprintf(&b, "incident %d, %s, is %s", p.IncidentID, line(p.Alertname, maxName), line(string(p.State), maxSeverity))
 	}
-	fmt.Fprintf(&b, "incident %d, %s, is %s", p.IncidentID, line(p.Alertname, maxName), line(string(p.State), maxSeverity))
 	if p.State == triage.IncidentFiring && strings.TrimSpace(p.Impact) != "" {
 		b.WriteString(": " + line(p.Impact, maxImpact))
 	}
 	if last := b.String(); !strings.HasSuffix(last, ".") {
 		b.WriteString(".")
+	}
+	if people := peopleWords(p, ". "); people != "" {
+		b.WriteString(" " + people + ".")
 	}
 	if len(p.Steps) > 0 {
 		steps := progressOf(p.Steps)

@@ -83,6 +83,14 @@ func messages() map[string]triage.Post {
 			p.State, p.ResolvedAt, p.Firing, p.Severity = triage.IncidentClosed, start.Add(26*time.Hour), 0, "info"
 			p.Resolution = triage.ResolvedByTTL
 		}),
+		"parent-acked": parentWith(func(p *triage.ParentPost) {
+			p.AckedBy, p.AckedAt, p.SilencedUntil = "alice", start.Add(2*time.Minute), start.Add(2*time.Hour)
+			p.Conclusion, p.Choices = "1 of 4 steps is abnormal: p95 latency.", parentChoices()
+		}),
+		"parent-by-hand": parentWith(func(p *triage.ParentPost) {
+			p.RequestedBy, p.Severity, p.Impact, p.Firing, p.Alerts = "bob", "", "", 0, 0
+			p.Choices = parentChoices()[2:3]
+		}),
 		"finding-abnormal": {Finding: findingPost()},
 		"finding-normal": findingWith(func(p *triage.FindingPost) {
 			p.Finding = triage.Finding{
@@ -155,6 +163,19 @@ func blocksJSON(t *testing.T, m message) string {
 	return string(b)
 }
 
+// parentChoices are the buttons of an open incident.
+func parentChoices() []triage.Choice {
+	silence := func(d string) triage.Choice {
+		return triage.Choice{Label: d, Command: "triage silence " + d + " 7"}
+	}
+	return []triage.Choice{
+		{Label: "Ack", Command: "triage ack 7", Style: "primary"},
+		{Label: "Silence", Options: []triage.Choice{silence("30m"), silence("1h"), silence("2h"), silence("4h"), silence("1d"), {Label: "Other…"}}},
+		{Label: "Re-run", Command: "triage run 7"},
+		{Label: "Escalate", Command: "triage escalate 7", Style: "danger", Confirm: "This wakes whoever is on call. Escalate incident 7?"},
+	}
+}
+
 // hostile are values that have broken messages, or pinged a channel, elsewhere.
 var hostile = map[string]string{
 	"channel mention":   "<!channel> <!here> <!everyone>",
@@ -196,7 +217,13 @@ func hostilePosts(s string) map[string]triage.Post {
 			Fields:   []triage.Field{{Name: s, Value: s}, {Name: s, Value: s}, {Name: s, Value: s}, {Name: s, Value: s}, {Name: s, Value: s}, {Name: s, Value: s}},
 			Playbook: s, Steps: []triage.StepMark{{ID: s, Title: s, State: triage.StepRunning}, {ID: s, State: triage.StepState(s)}},
 			Conclusion: s, Links: links, StartedAt: start, Firing: 1, Alerts: 1,
+			AckedBy: s, AckedAt: start, SilencedUntil: start,
+			Choices: []triage.Choice{
+				{Label: s, Command: s, Style: s, Confirm: s},
+				{Label: s, Confirm: s, Options: []triage.Choice{{Label: s, Command: s}, {Label: s}}},
+			},
 		}},
+		"by hand": {Parent: &triage.ParentPost{IncidentID: 7, State: triage.IncidentFiring, Alertname: s, RequestedBy: "by " + s, StartedAt: start}},
 		"odd state": {Parent: &triage.ParentPost{State: triage.IncidentState(s), Alertname: s, Resolution: triage.Resolution(s)}},
 		"finding": {Finding: &triage.FindingPost{IncidentID: 7, RunID: 9, Finding: triage.Finding{
 			StepID: s, Title: s, Kind: s, Verdict: triage.Verdict(s), Headline: s, NextStep: s,
@@ -369,8 +396,9 @@ func TestLengthsAtTheirLimits(t *testing.T) {
 	}
 }
 
-func TestAParentHasAtMostSevenBlocksAndSixFields(t *testing.T) {
+func TestAParentHasAtMostEightBlocksAndSixFields(t *testing.T) {
 	p := parentPost()
+	p.AckedBy, p.AckedAt, p.SilencedUntil, p.Choices = "alice", start, start, parentChoices()
 	p.Conclusion = "All is said."
 	for i := range 9 {
 		p.Fields = append(p.Fields, triage.Field{Name: fmt.Sprint(i), Value: "v"})
@@ -379,8 +407,11 @@ func TestAParentHasAtMostSevenBlocksAndSixFields(t *testing.T) {
 		p.Steps = append(p.Steps, triage.StepMark{ID: fmt.Sprint("s", i), State: triage.StepRunning})
 	}
 	m := renderParent(p)
-	if len(m.blocks) != 7 {
-		t.Errorf("%d blocks, want 7 and the eighth kept for buttons", len(m.blocks))
+	if len(m.blocks) != 8 {
+		t.Errorf("%d blocks, want 8", len(m.blocks))
+	}
+	if _, last := m.blocks[7].(*slack.ActionBlock); !last {
+		t.Errorf("the last block is a %T, want the buttons", m.blocks[7])
 	}
 	for _, b := range m.blocks {
 		if s, ok := b.(*slack.SectionBlock); ok && len(s.Fields) != maxFields {

@@ -64,6 +64,7 @@ type Notifier struct {
 	metrics  *metrics
 	channels channelIDs
 	places   places
+	groups   groupPause
 
 	mu       sync.Mutex
 	botID    string   // own, once auth.test has told it

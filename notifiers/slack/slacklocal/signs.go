@@ -20,6 +20,8 @@ var signs = [...]sign{
 	{"▫️", "square"},
 	{"➖", "minus"},
 	{"🧭", "compass"},
+	{"👤", "person"},
+	{"🔕", "muted"},
 }
 
 // signedRun is text, or one emoji as a picture.
