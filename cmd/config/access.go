@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/common/model"
 
+	"triagebot/notifiers/slack"
 	"triagebot/triage/access"
 )
 
@@ -43,9 +44,8 @@ func (a *Access) Rules() access.Rules {
 // Slack's ids.
 // https://docs.slack.dev/reference/objects
 var (
-	userID  = regexp.MustCompile(`^[UW][A-Z0-9]{2,20}$`)
-	groupID = regexp.MustCompile(`^S[A-Z0-9]{2,20}$`)
-	teamID  = regexp.MustCompile(`^T[A-Z0-9]{2,20}$`)
+	userID = regexp.MustCompile(`^[UW][A-Z0-9]{2,20}$`)
+	teamID = regexp.MustCompile(`^T[A-Z0-9]{2,20}$`)
 )
 
 // minToken is the least length of the command line's token, in characters.
@@ -74,7 +74,7 @@ func (k *checker) access(c *Config) {
 			}
 		}
 		for i, id := range allowed.Groups {
-			if !groupID.MatchString(id) {
+			if !slack.ValidGroup(id) {
 				k.addf(fmt.Sprintf("%s.groups[%d]", path, i), "%q is no user group's id; write it as S0123456 (Slack: the group's menu, Copy group ID)", id)
 			}
 		}

@@ -152,16 +152,16 @@ func (s *story) evidenceOpens(t *testing.T, thread slacklocal.Thread) {
 // isTaken has the alert acknowledged and silenced by the command line. The silence
 // is a real one: Alertmanager mutes the alert, and its end is told.
 func (s *story) isTaken(t *testing.T) {
-	s.ctl(t, "You have incident 1", "ack", "1")
-	s.ctl(t, "You have incident 1 already", "ack", "1")
+	s.ctl(t, "Incident 1, CodexWorkerRestarts, is yours", "ack", "1")
+	s.ctl(t, "Incident 1 is yours already", "ack", "1")
 	s.ctl(t, "Silencing incident 1", "silence", "10s", "1", "looking")
 	s.until(t, "the thread says who did what", func() error {
-		return s.says(restartsAlert, "alice acknowledged the incident", "alice silenced it until", "(looking): silence ")
+		return s.says(restartsAlert, "Acknowledged by alice.", "Silenced until ", "by alice (looking): silence ")
 	})
 	s.until(t, "the end of the silence is told", func() error {
 		return s.says(restartsAlert, " is over. Its alerts still fire")
 	})
-	if err := s.shows(restartsAlert, "alice"); err != nil {
+	if err := s.shows(restartsAlert, "Acked by alice"); err != nil {
 		t.Error(err)
 	}
 	out, err := s.triagebot("audit", "--url", s.botURL(), "--token-file", "ctl-token", "--incident", "1")

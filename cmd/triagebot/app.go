@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"triagebot/cmd/config"
+	"triagebot/notifiers/slack/inbound"
 	"triagebot/triage"
 	"triagebot/triage/access"
 	"triagebot/triage/command"
@@ -62,6 +63,7 @@ type app struct {
 	access     *access.Checker
 	commands   *command.Core
 	silences   *silence.Keeper
+	inbound    *inbound.Inbound // nil where nobody in Slack is listened to
 	channels
 }
 
@@ -257,6 +259,9 @@ func (a *app) run(ctx context.Context) error {
 			Every: time.Duration(a.cfg.Traces.Index.Every), Log: a.log, Registerer: a.registry,
 		})
 		parts.Go(func() error { return indexer.Run(partsCtx) })
+	}
+	if a.inbound != nil {
+		parts.Go(func() error { return a.inbound.Run(partsCtx) })
 	}
 	if a.local != nil {
 		parts.Go(func() error { return a.local.run(partsCtx) })

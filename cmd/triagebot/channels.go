@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -14,12 +15,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gorilla/mux"
 	"github.com/sirupsen/logrus"
 
 	"triagebot/cmd/config"
 	"triagebot/notifiers"
 	"triagebot/notifiers/outbox"
 	"triagebot/notifiers/slack"
+	"triagebot/notifiers/slack/inbound"
 	"triagebot/notifiers/slack/slacklocal"
 	"triagebot/notifiers/webhook"
 	"triagebot/triage/incident"
@@ -177,6 +180,7 @@ const localToken = "xoxb-local"
 type localChannel struct {
 	workspace *slacklocal.Workspace
 	listener  net.Listener
+	routes    *mux.Router // the workspace's, and where it sends what people do
 }
 
 func newLocalChannel(listen, journal string, names []string) (*localChannel, error) {
@@ -188,14 +192,30 @@ func newLocalChannel(listen, journal string, names []string) (*localChannel, err
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	return &localChannel{workspace, listener}, nil
+	return &localChannel{workspace, listener, mux.NewRouter()}, nil
+}
+
+// listen has what people do in the channel come in as from Slack: over HTTP and
+// signed, with a secret of this process only.
+func (l *localChannel) listen(opts inbound.Options) (*inbound.Inbound, error) {
+	opts.SigningSecret, opts.APIURL = rand.Text(), l.url()+"/api/"
+	in, err := inbound.New(opts)
+	if err != nil {
+		return nil, err
+	}
+	in.Register(l.routes)
+	return in, l.workspace.SetApp(&slacklocal.App{
+		CommandsURL: l.url() + inbound.CommandsPath, InteractionsURL: l.url() + inbound.InteractionsPath,
+		EventsURL: l.url() + inbound.EventsPath, SigningSecret: opts.SigningSecret,
+	})
 }
 
 func (l *localChannel) url() string { return "http://" + l.listener.Addr().String() }
 
 // run serves the workspace until ctx ends.
 func (l *localChannel) run(ctx context.Context) error {
-	server := &http.Server{Handler: l.workspace.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: idleTimeout}
+	l.routes.PathPrefix("/").Handler(l.workspace.Handler())
+	server := &http.Server{Handler: l.routes, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: idleTimeout}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l.listener) }()
 	select {

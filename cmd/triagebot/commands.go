@@ -17,6 +17,7 @@ import (
 	httptransport "github.com/go-openapi/runtime/client"
 
 	"triagebot/cmd/config"
+	"triagebot/notifiers/slack/inbound"
 	"triagebot/triage"
 	"triagebot/triage/access"
 	"triagebot/triage/command"
@@ -42,7 +43,7 @@ func (a *app) openCommands() error {
 		Alertmanager: func(name string) silence.Alertmanager { return silencers[name] },
 	})
 	a.access = access.New(access.Options{
-		Rules: a.accessRules, Team: a.workspace, KeepFor: time.Duration(a.cfg.Access.KeepFor),
+		Rules: a.accessRules, Team: a.workspace, Directory: a.slack, KeepFor: time.Duration(a.cfg.Access.KeepFor),
 	})
 	a.commands = command.New(command.Options{
 		Store: a.db, Incidents: a.correlator, Access: a.access,
@@ -53,7 +54,16 @@ func (a *app) openCommands() error {
 		Pages:     a.pages, Waiting: a.waiting, Redact: a.redact,
 		Log: a.log, Registerer: a.registry,
 	})
-	return nil
+	return a.openInbound()
+}
+
+// openInbound has what people do in Slack reach the core.
+func (a *app) openInbound() (err error) {
+	opts := inbound.Options{Do: a.commands.Do, Workspace: a.slack, Log: a.log, Registerer: a.registry}
+	if a.local != nil {
+		a.inbound, err = a.local.listen(opts)
+	}
+	return err
 }
 
 // accessRules are who may what. The local channel is on loopback and knows no
@@ -96,7 +106,7 @@ func (a *app) silencer(inc triage.Incident) (string, bool) {
 
 // offers are the buttons of an incident's parent message.
 func (a *app) offers(inc triage.Incident) *incident.Offers {
-	if a.local == nil {
+	if a.inbound == nil {
 		return nil // nobody listens to clicks
 	}
 	_, silences := a.silencer(inc)

@@ -165,16 +165,6 @@ func (n *Notifier) identify(ctx context.Context) (botID string, err error) {
 	return who.BotID, nil
 }
 
-// Team is the id of the workspace that the token is for.
-func (n *Notifier) Team(ctx context.Context) (string, error) {
-	if _, err := n.self(ctx); err != nil {
-		return "", err
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.teamID, nil
-}
-
 // self is the bot's own ID.
 func (n *Notifier) self(ctx context.Context) (string, error) {
 	n.mu.Lock()

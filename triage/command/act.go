@@ -56,16 +56,16 @@ func ackIncident(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Rep
 	case over != nil:
 		return *over, nil
 	case inc.AckedBy == a.Actor.Label():
-		return done("You have incident %d already, since %s.", inc.ID, clock(inc.AckedAt)), nil
+		return done("Incident %d is yours already, since %s.", inc.ID, clock(inc.AckedAt)), nil
 	case inc.AckedBy != "":
-		return refused("%s has incident %d already, since %s.", inc.AckedBy, inc.ID, clock(inc.AckedAt)), nil
+		return refused("Incident %d is taken already: acknowledged by %s, %s.", inc.ID, inc.AckedBy, clock(inc.AckedAt)), nil
 	case inc.State == triage.IncidentResolved:
 		return refused("Incident %d, %s, resolved %s ago: there is nothing to take. Should it fire again, it can be acknowledged then.", inc.ID, inc.Alertname, ago(c.Now(), inc.ResolvedAt)), nil
 	}
 	if err := c.Incidents.Acknowledge(ctx, tx, inc, a.Actor, a.At); err != nil {
 		return triage.Reply{}, err
 	}
-	return done("You have incident %d, %s. Its thread says so.", inc.ID, inc.Alertname), nil
+	return done("Incident %d, %s, is yours. Its thread says so.", inc.ID, inc.Alertname), nil
 }
 
 // maxSilence is the longest silence that can be asked for.

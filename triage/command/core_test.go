@@ -259,7 +259,7 @@ func TestAnAckIsSeenByAll(t *testing.T) {
 			w.t.Errorf("the parent has the buttons %q", got)
 		}
 		w.ask("triage ack 1")
-		if got := w.notes(1); !slices.Equal(got, []string{"alice acknowledged the incident and has it."}) {
+		if got := w.notes(1); !slices.Equal(got, []string{"Acknowledged by alice."}) {
 			w.t.Errorf("the thread says %q", got)
 		}
 		if p := w.parent(1); p.AckedBy != "alice" || slices.Contains(labels(p.Choices), "Ack") {
@@ -312,7 +312,7 @@ func TestTwoPeopleAtOnceSeeOneOutcome(t *testing.T) {
 		wg.Wait()
 		winner := w.parent(1).AckedBy
 		for name, r := range replies {
-			if won := r.Outcome == triage.OutcomeDone; won != (name == winner) || !won && !strings.HasPrefix(r.Text, winner+" has incident 1 already") {
+			if won := r.Outcome == triage.OutcomeDone; won != (name == winner) || !won && !strings.HasPrefix(r.Text, "Incident 1 is taken already: acknowledged by "+winner) {
 				w.t.Errorf("%s has it, and %s is told %q", winner, name, r.Text)
 			}
 		}

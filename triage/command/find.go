@@ -87,7 +87,7 @@ func (c *Core) line(inc *triage.Incident) string {
 		text += " · run by hand by " + inc.RequestedBy
 	}
 	if inc.AckedBy != "" {
-		text += " · " + inc.AckedBy + " has it"
+		text += " · acked by " + inc.AckedBy
 	}
 	if inc.SilencedUntil.After(c.Now()) {
 		text += " · silenced until " + clock(inc.SilencedUntil)

@@ -81,7 +81,7 @@ func help(_ context.Context, c *Core, a *ask) (triage.Reply, error) {
 		reply = done("No maintenance section is configured, so these would all be refused:")
 	}
 	for _, s := range commands()[a.spec.group] {
-		reply.Lines = append(reply.Lines, fmt.Sprintf("%-52s %s", s.usage(), s.about))
+		reply.Lines = append(reply.Lines, fmt.Sprintf("%-48s %s", s.usage(), s.about))
 	}
 	reply.Fixed = true
 	if a.spec.group == "triage" {

@@ -223,7 +223,7 @@ func held(said triage.ParentPost) string {
 		parts = append(parts, "Run by hand, asked for by "+said.RequestedBy)
 	}
 	if said.AckedBy != "" {
-		parts = append(parts, said.AckedBy+" has it since "+instant(said.AckedAt))
+		parts = append(parts, "Acked by "+said.AckedBy+" at "+instant(said.AckedAt))
 	}
 	if !said.SilencedUntil.IsZero() {
 		parts = append(parts, "silenced until "+instant(said.SilencedUntil))

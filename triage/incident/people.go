@@ -16,7 +16,7 @@ import (
 // Acknowledge notes that a person has the incident, and tells its thread.
 func (c *Correlator) Acknowledge(ctx context.Context, tx *store.Tx, inc triage.Incident, who triage.Actor, at time.Time) error {
 	inc.AckedBy, inc.AckedAt, inc.UpdatedAt = who.Label(), at, at
-	return c.did(ctx, tx, inc, deed{kind: "acked", who: who, at: at, text: who.Label() + " acknowledged the incident and has it.", key: fmt.Sprintf("acked/%d", at.UnixMicro())})
+	return c.did(ctx, tx, inc, deed{kind: "acked", who: who, at: at, text: "Acknowledged by " + who.Label() + ".", key: fmt.Sprintf("acked/%d", at.UnixMicro())})
 }
 
 // Rerun runs the incident's playbook again, about the alert that it last ran
@@ -34,7 +34,7 @@ func (c *Correlator) Rerun(ctx context.Context, tx *store.Tx, inc triage.Inciden
 	if err := tx.StartRun(ctx, &run); err != nil {
 		return err
 	}
-	text := fmt.Sprintf("%s had playbook %s run again", who.Label(), inc.Playbook)
+	text := fmt.Sprintf("Playbook %s runs again, asked for by %s", inc.Playbook, who.Label())
 	if !about.Equal(at) {
 		text += ", as of " + about.UTC().Format("2006-01-02 15:04:05 UTC")
 	}
@@ -68,7 +68,7 @@ func (c *Correlator) Escalate(ctx context.Context, tx *store.Tx, inc triage.Inci
 		}
 	}
 	inc.UpdatedAt = at
-	text := fmt.Sprintf("%s escalated to %s: %s", who.Label(), e.To, reason)
+	text := fmt.Sprintf("Escalated to %s by %s: %s", e.To, who.Label(), reason)
 	return c.did(ctx, tx, inc, deed{kind: "escalated", who: who, at: at, text: text, key: what})
 }
 
@@ -93,7 +93,7 @@ func (c *Correlator) ByHand(ctx context.Context, tx *store.Tx, labels triage.Lab
 	if err := tx.OpenIncident(ctx, &inc); err != nil {
 		return inc, err
 	}
-	text := fmt.Sprintf("%s had playbook %s run by hand for %s", who.Label(), inc.Playbook, alert.Labels)
+	text := fmt.Sprintf("playbook %s runs by hand for %s, asked for by %s", inc.Playbook, alert.Labels, who.Label())
 	if err := c.log(ctx, tx, inc.ID, at, "opened", who.String(), text); err != nil {
 		return inc, err
 	}

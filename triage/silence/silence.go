@@ -99,7 +99,7 @@ func (k *Keeper) begin(ctx context.Context, s store.Silence, am Alertmanager) er
 	switch {
 	case err == nil:
 		s.State, s.RemoteID = store.SilenceActive, remote
-		text := fmt.Sprintf("%s silenced it until %s (%s): silence %s.", s.Author, clock(s.EndsAt), s.Comment, remote)
+		text := fmt.Sprintf("Silenced until %s by %s (%s): silence %s.", clock(s.EndsAt), s.Author, s.Comment, remote)
 		if err := k.move(ctx, s, store.SilenceWanted, s.EndsAt, text, []triage.Link{{Title: "Silence", URL: am.Link(remote)}}); err != nil {
 			return err
 		}

@@ -177,7 +177,7 @@ func TestASilenceFromTheWishToItsEnd(t *testing.T) {
 		if !w.work(1) {
 			t.Error("its job goes on after its end")
 		}
-		want := []string{"alice silenced it until 2026-03-01 05:00 UTC (deploying): silence s0.", "The silence s0 is over. Its alerts still fire, and notify again."}
+		want := []string{"Silenced until 2026-03-01 05:00 UTC by alice (deploying): silence s0.", "The silence s0 is over. Its alerts still fire, and notify again."}
 		if got := w.said(); !slices.Equal(got, want) {
 			t.Errorf("said %q", got)
 		}
