@@ -73,9 +73,9 @@ type opening struct {
 
 // leftOut is what of a pattern is not opened because there are too many files.
 type leftOut struct {
-	first listed // of them
-	files int
-	bytes int64
+	latest listed // of them
+	files  int
+	bytes  int64
 }
 
 // round lists the files once and opens those that are new. It says whether
@@ -102,7 +102,7 @@ func (o *opening) round(sources []*Source) (fresh bool) {
 	return fresh
 }
 
-// list gives what the patterns match.
+// list gives what the patterns match, the latest changed first.
 func (o *opening) list(sources []*Source) []listed {
 	var all []listed
 	for _, source := range sources {
@@ -119,6 +119,7 @@ func (o *opening) list(sources []*Source) []listed {
 			}
 		}
 	}
+	slices.SortStableFunc(all, func(a, b listed) int { return b.changed.Compare(a.changed) })
 	return all
 }
 
@@ -167,9 +168,9 @@ func (o *opening) take(l *listed) {
 
 func (o *opening) leaveOut(l *listed) {
 	o.known[l.id] = true
-	i := slices.IndexFunc(o.left, func(left leftOut) bool { return left.first.source == l.source && left.first.pattern == l.pattern })
+	i := slices.IndexFunc(o.left, func(left leftOut) bool { return left.latest.source == l.source && left.latest.pattern == l.pattern })
 	if i < 0 {
-		i, o.left = len(o.left), append(o.left, leftOut{first: *l})
+		i, o.left = len(o.left), append(o.left, leftOut{latest: *l})
 	}
 	o.left[i].files++
 	o.left[i].bytes += l.size
@@ -187,7 +188,7 @@ func (o *opening) skipped(sources []*Source, settled bool) []Part {
 		}
 	}
 	for _, left := range o.left {
-		part := skip(left.first.source, left.first.pattern, left.said())
+		part := skip(left.latest.source, left.latest.pattern, left.said())
 		part.Size = left.bytes
 		parts = append(parts, part)
 	}
@@ -202,5 +203,6 @@ func (o *opening) skipped(sources []*Source, settled bool) []Part {
 }
 
 func (l *leftOut) said() string {
-	return fmt.Sprintf("not searched: %s, from %s on; at most %d files are opened; narrow the pattern", counted(l.files, "file"), filepath.Base(l.first.path), maxFiles)
+	return fmt.Sprintf("not searched: %s that changed last at %s (%s) or before; at most %d files are opened, the latest changed first; narrow the pattern",
+		counted(l.files, "file"), l.latest.changed.UTC().Format(time.RFC3339), filepath.Base(l.latest.path), maxFiles)
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // opened gives what the files that a disk opens for a pattern hold, and what is
@@ -94,5 +95,28 @@ func TestFilesThatAreRenamedWithoutEndAreSaidToBe(t *testing.T) {
 	contents, skipped := opened(t, d, path+"*")
 	if len(contents) == 0 || len(skipped) != 1 || skipped[0].Complete || !strings.Contains(skipped[0].Note, "renamed all the time") {
 		t.Errorf("%q, %+v", contents, skipped)
+	}
+}
+
+// The names of rotated logs begin with their date as often as they end with it.
+func TestOfTooManyFilesTheLatestChangedAreOpened(t *testing.T) {
+	dir := t.TempDir()
+	for i := range maxFiles + 7 {
+		path := filepath.Join(dir, fmt.Sprintf("%04d.log", i))
+		write(t, path, fmt.Appendf(nil, `{"ts":"2026-01-02T03:04:05Z","req_id":"req_%d"}`+"\n", i))
+		changed := pickAt.Add(time.Duration(i) * time.Second)
+		must(t, os.Chtimes(path, changed, changed))
+	}
+	h := NewFiles(FilesOptions{Sources: []Source{access(filepath.Join(dir, "*.log"))}, Workers: 1})
+	for id, want := range map[string]int{fmt.Sprintf("req_%d", maxFiles+6): 1, "req_7": 1, "req_6": 0} {
+		found := find(t, h, Query{ID: id})
+		if len(found.Records) != want || found.Coverage.Complete {
+			t.Errorf("%s: %d records, complete: %t", id, len(found.Records), found.Coverage.Complete)
+		}
+		part := found.Coverage.Parts[0]
+		const note = "not searched: 7 files that changed last at 2026-01-02T15:00:06Z (0006.log) or before; at most 1000 files are opened, the latest changed first; narrow the pattern"
+		if len(found.Coverage.Parts) != maxFiles+1 || part.Note != note || part.Size == 0 || part.How != HowSkipped {
+			t.Errorf("%s: %d parts, the first %+v", id, len(found.Coverage.Parts), part)
+		}
 	}
 }
