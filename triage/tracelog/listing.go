@@ -31,12 +31,8 @@ func openFiles(sources []*Source) (files []*logFile, skipped []Part) {
 }
 
 func (d folders) openFiles(sources []*Source) (files []*logFile, skipped []Part) {
-	o := opening{folders: d, known: map[fileID]bool{}, missing: map[fileID]listed{}, gone: map[listedName]bool{}}
-	settled := false
-	for n := 0; n < maxListings && !settled; n++ {
-		settled = !o.round(sources)
-	}
-	slices.SortStableFunc(o.files, func(a, b *logFile) int { return b.changed.Compare(a.changed) })
+	o := newOpening(d, 0)
+	settled := o.open(sources)
 	return o.files, o.skipped(sources, settled)
 }
 
@@ -60,8 +56,10 @@ func (l *listed) name() listedName { return listedName{l.source, l.path} }
 
 // opening is the opening of the files of one lookup.
 type opening struct {
-	folders
-	files    []*logFile
+	disk     folders
+	room     int                 // for so many files
+	files    []*logFile          // the latest changed first, once opened
+	paths    map[fileID]string   // where the last listing has them
 	known    map[fileID]bool     // opened, or said why not
 	missing  map[fileID]listed   // listed, and something else stood there when it was to be opened
 	gone     map[listedName]bool // nothing stood there at some time
@@ -69,6 +67,24 @@ type opening struct {
 	left     []leftOut
 	failed   []Part // files that cannot be opened
 	wrong    []Part // what was wrong at the last listing
+}
+
+// newOpening is for a lookup that has some files open already.
+func newOpening(disk folders, held int) *opening {
+	return &opening{
+		disk: disk, room: maxFiles - held,
+		known: map[fileID]bool{}, missing: map[fileID]listed{}, gone: map[listedName]bool{},
+	}
+}
+
+// open lists and opens until a listing shows nothing new. It returns false when
+// that did not come to pass.
+func (o *opening) open(sources []*Source) (settled bool) {
+	for n := 0; n < maxListings && !settled; n++ {
+		settled = !o.round(sources)
+	}
+	slices.SortStableFunc(o.files, func(a, b *logFile) int { return b.changed.Compare(a.changed) })
+	return settled
 }
 
 // leftOut is what of a pattern is not opened because there are too many files.
@@ -81,8 +97,11 @@ type leftOut struct {
 // round lists the files once and opens those that are new. It says whether
 // anything was.
 func (o *opening) round(sources []*Source) (fresh bool) {
-	o.wrong, o.stillOut = nil, nil
+	o.wrong, o.stillOut, o.paths = nil, nil, map[fileID]string{}
 	for _, l := range o.list(sources) {
+		if l.err == nil && o.paths[l.id] == "" {
+			o.paths[l.id] = l.path
+		}
 		switch {
 		case errors.Is(l.err, fs.ErrNotExist):
 			// Renamed since, unless it is a link that leads nowhere.
@@ -92,7 +111,7 @@ func (o *opening) round(sources []*Source) (fresh bool) {
 		case l.err != nil:
 			o.wrong = append(o.wrong, skip(l.source, l.path, reason(l.err)))
 		case o.known[l.id]:
-		case len(o.files) == maxFiles:
+		case len(o.files) >= o.room:
 			o.leaveOut(&l)
 		default:
 			fresh = true
@@ -107,7 +126,7 @@ func (o *opening) list(sources []*Source) []listed {
 	var all []listed
 	for _, source := range sources {
 		for _, pattern := range source.Files {
-			paths, wrong := o.matched(source, pattern)
+			paths, wrong := o.disk.matched(source, pattern)
 			o.wrong = append(o.wrong, wrong...)
 			for _, path := range paths {
 				l := listed{source: source, pattern: pattern, path: path}
@@ -146,7 +165,7 @@ func (d folders) matched(source *Source, pattern string) ([]string, []Part) {
 
 // take opens what a listing shows. What stands there by now may be another file.
 func (o *opening) take(l *listed) {
-	file, err := o.open(l.source, l.path)
+	file, err := o.disk.open(l.source, l.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		o.missing[l.id] = *l
