@@ -47,7 +47,7 @@ bench-history: ## whole runs of shipped playbooks against a Prometheus with 15 d
 	.ci/need prometheus
 	$(GO) test -run '^$$' -bench WholeRun -benchtime 3x -timeout 15m -v ./cmd/bench
 
-fuzz: ## the webhook decoder, the playbook loader and the Slack escaping for FUZZTIME each, the other fuzz targets briefly
+fuzz: ## the webhook decoder, the playbook loader, the Slack escaping and what Slack sends for FUZZTIME each, the other fuzz targets briefly
 	.ci/fuzz $(FUZZTIME)
 
 docs: ## the reference in docs/playbooks.md, from the code; a test says when it is old

@@ -156,7 +156,7 @@ func (k *checker) check(c *Config) {
 	k.positive("incidents.rerun_after", c.Incidents.RerunAfter)
 	k.positive("incidents.edit_every", c.Incidents.EditEvery)
 	k.oneOf("incidents.replies", c.Incidents.Replies, RepliesAll, RepliesAbnormal)
-	k.slack(&c.Slack)
+	k.slack(c)
 	k.webhooks(c.Webhooks)
 	k.traces(&c.Traces)
 	k.escalation(c)
@@ -281,20 +281,6 @@ func (k *checker) datasource(path string, d *Datasource) {
 	k.within(path+".max_concurrent", d.MaxConcurrent, 1, 1000)
 }
 
-func (k *checker) slack(s *Slack) {
-	k.positive("slack.timeout", s.Timeout)
-	k.url("slack.api_url", s.APIURL)
-	if s.APIURL != "" && !strings.HasSuffix(s.APIURL, "/") {
-		k.addf("slack.api_url", "must end in a slash, as https://slack.com/api/ does")
-	}
-	if s.FallbackChannel != "" {
-		k.channel("slack.fallback_channel", s.FallbackChannel)
-	}
-	k.listen("slack.local.listen", s.Local.Listen)
-	if host, _, ok := splitListen(s.Local.Listen); ok && !isLoopback(host) {
-		k.addf("slack.local.listen", "%q is not on loopback; the local channel knows no password, so write 127.0.0.1:9096", s.Local.Listen)
-	}
-}
 
 func (k *checker) webhooks(webhooks []Webhook) {
 	seen := map[string]bool{}

@@ -170,16 +170,25 @@ const (
 	RepliesAbnormal = "abnormal" // the normal ones are folded into one line
 )
 
-// Slack is the Slack notifier. Without a token it talks to the local channel.
+// Slack is the Slack notifier, and how people in Slack are heard. Without a
+// token it talks to the local channel.
 type Slack struct {
-	TokenFile       string         `yaml:"token_file,omitempty"`
-	TokenEnv        string         `yaml:"token_env,omitempty"`
+	TokenFile string `yaml:"token_file,omitempty"`
+	TokenEnv  string `yaml:"token_env,omitempty"`
+
+	SigningSecretFile string `yaml:"signing_secret_file,omitempty"` // Slack posts to triagebot
+	SigningSecretEnv  string `yaml:"signing_secret_env,omitempty"`
+	AppTokenFile      string `yaml:"app_token_file,omitempty"` // Socket Mode: triagebot connects to Slack
+	AppTokenEnv       string `yaml:"app_token_env,omitempty"`
+
 	APIURL          string         `yaml:"api_url,omitempty"` // "": Slack's own; ends in a slash
 	FallbackChannel string         `yaml:"fallback_channel,omitempty"`
 	Timeout         model.Duration `yaml:"timeout"`
 	Local           SlackLocal     `yaml:"local"`
 
-	Token Secret `yaml:"-"` // "": the local channel
+	Token         Secret `yaml:"-"` // "": the local channel
+	SigningSecret Secret `yaml:"-"` // "": nothing is taken by HTTP
+	AppToken      Secret `yaml:"-"` // "": no Socket Mode
 }
 
 // SlackLocal is the local channel, a small Slack workspace within the process.

@@ -223,7 +223,7 @@ func hostilePosts(s string) map[string]triage.Post {
 				{Label: s, Confirm: s, Options: []triage.Choice{{Label: s, Command: s}, {Label: s}}},
 			},
 		}},
-		"by hand": {Parent: &triage.ParentPost{IncidentID: 7, State: triage.IncidentFiring, Alertname: s, RequestedBy: "by " + s, StartedAt: start}},
+		"by hand":   {Parent: &triage.ParentPost{IncidentID: 7, State: triage.IncidentFiring, Alertname: s, RequestedBy: "by " + s, StartedAt: start}},
 		"odd state": {Parent: &triage.ParentPost{State: triage.IncidentState(s), Alertname: s, Resolution: triage.Resolution(s)}},
 		"finding": {Finding: &triage.FindingPost{IncidentID: 7, RunID: 9, Finding: triage.Finding{
 			StepID: s, Title: s, Kind: s, Verdict: triage.Verdict(s), Headline: s, NextStep: s,

@@ -56,7 +56,7 @@ type ask struct {
 func decodeCommand(get func(name string) string) (ask, error) {
 	name, args, trigger := get("command"), get("text"), get("trigger_id")
 	switch {
-	case !strings.HasPrefix(name, "/"):
+	case !strings.HasPrefix(name, "/") || commandText(name) == "/":
 		return ask{}, errors.New("the slash command has no command")
 	case trigger == "" || get("user_id") == "" || get("team_id") == "":
 		return ask{}, errors.New("the slash command lacks trigger_id, user_id or team_id")
@@ -71,7 +71,7 @@ func decodeCommand(get func(name string) string) (ask, error) {
 			Place: triage.RemoteRef{Channel: get("channel_id")},
 		},
 	}
-	a.text(word + " " + commandText(args))
+	a.text(commandText(word) + " " + commandText(args))
 	return a, nil
 }
 
@@ -310,6 +310,9 @@ func (e *envelope) mention() (ask, error) {
 // a command may be another one.
 func (a *ask) text(command string) {
 	command = strings.TrimSpace(command)
+	if command == "" {
+		a.refused = &triage.Reply{Text: "That asks for nothing. Nothing was done; /triage help says what there is.", Outcome: triage.OutcomeUnclear}
+	}
 	if n := utf8.RuneCountInString(command); n > maxCommand {
 		a.refused = &triage.Reply{
 			Text:    fmt.Sprintf("That is too long: %d characters, and a command has at most %d. Nothing was done.", n, maxCommand),
