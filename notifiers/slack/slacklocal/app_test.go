@@ -377,8 +377,11 @@ func TestAResponseURLIsGoodFiveTimesInHalfAnHour(t *testing.T) {
 	})
 }
 
-// pass lets time pass in a bubble.
-func pass(d time.Duration) { <-time.After(d) }
+// pass lets time pass in a bubble, and all that is due then happen.
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
 
 func TestMentionsReachTheAppAsEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -210,7 +210,7 @@ func TestSignsAreShownWithoutAnEmojiFont(t *testing.T) {
 
 func TestThePagesOwnFiles(t *testing.T) {
 	f := setUp(t, Options{})
-	for path, kind := range map[string]string{"/style.css": "text/css", "/live.js": "text/javascript", "/icon.svg": "image/svg+xml"} {
+	for path, kind := range map[string]string{"/style.css": "text/css", "/live.js": "text/javascript", "/act.js": "text/javascript", "/icon.svg": "image/svg+xml"} {
 		if status, body, header := f.get(t, path); status != http.StatusOK || body == "" || !strings.HasPrefix(header.Get("Content-Type"), kind) {
 			t.Errorf("%s: %d, %s", path, status, header.Get("Content-Type"))
 		}
