@@ -83,3 +83,24 @@ export const silenceModal = {
     },
   ],
 };
+
+// Heard is what an app has heard, to be waited for.
+export class Heard {
+  #all = [];
+  #waiting = [];
+
+  add(what) {
+    this.#all.push(what);
+    for (const { wanted, resolve } of this.#waiting) if (wanted === what) resolve();
+  }
+
+  has(what) { return this.#all.includes(what); }
+
+  // saw waits until it was heard.
+  saw(wanted) {
+    if (this.has(wanted)) return Promise.resolve();
+    const d = deferred();
+    this.#waiting.push({ wanted, resolve: d.resolve });
+    return d.promise;
+  }
+}
