@@ -24,8 +24,9 @@ test: ## all tests, on SQLite and on PostgreSQL, with the race detector
 	.ci/need c-compiler postgresql
 	$(GO) test -race -timeout 20m ./...
 
-e2e: ## end to end with Debian's Prometheus, Alertmanager and PostgreSQL, installed where missing
-	.ci/need postgresql prometheus prometheus-alertmanager
+e2e: ## end to end with Debian's Prometheus, Alertmanager, PostgreSQL and Chromium, installed where missing, and Slack's own clients
+	.ci/need postgresql prometheus prometheus-alertmanager nodejs npm chromium
+	npm ci --prefix cmd/e2e/slackclients --ignore-scripts --no-audit --no-fund
 	$(GO) test -tags e2e -count=1 -timeout 15m ./cmd/e2e ./cmd/demo/... ./cmd/triagebot
 
 storm: ## the whole storm, 1,000 alerts in 200 groups, on both databases; a quarter of an hour, for Slack takes a message a second

@@ -1,16 +1,13 @@
 package slacklocal
 
-// What the page sends when a person acts on it. Any web page can make a
-// browser send to the loopback, so only requests of the page itself are taken.
+// What the page sends when a person acts on it.
 
 import (
 	"encoding/json"
 	"errors"
 	"io"
 	"mime"
-	"net"
 	"net/http"
-	"net/netip"
 
 	"github.com/gorilla/mux"
 )
@@ -38,36 +35,10 @@ type actAnswer struct {
 	Errors map[string]string `json:"errors,omitempty"` // of a modal, by block_id
 }
 
-// local says whether a request names the workspace by an address of this
-// machine. A name of somebody else's that resolves here is refused: their page
-// would be of the same origin.
-func local(r *http.Request) bool {
-	host, _, err := net.SplitHostPort(r.Host)
-	if err != nil {
-		host = r.Host
-	}
-	if host == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
-}
-
-// sameOrigin refuses what another site's page sends, or could make a browser
-// send without asking: those cannot say that their body is JSON.
-func sameOrigin(r *http.Request) error {
-	if err := http.NewCrossOriginProtection().Check(r); err != nil {
-		return err
-	}
-	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
-		return errors.New("the body must be application/json")
-	}
-	return nil
-}
-
 func (w *Workspace) serveAct(rw http.ResponseWriter, r *http.Request) {
-	if err := sameOrigin(r); err != nil {
-		http.Error(rw, "refused: "+err.Error(), http.StatusForbidden)
+	// No form of another site's can say that its body is JSON.
+	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
+		http.Error(rw, "the body must be application/json", http.StatusForbidden)
 		return
 	}
 	body, err := readAct(http.MaxBytesReader(rw, r.Body, maxActBody))

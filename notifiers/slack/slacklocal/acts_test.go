@@ -11,9 +11,9 @@ import (
 // page posts an act as the page does.
 func (b *bot) page(t *testing.T, what, body string, change func(*http.Request)) (int, actAnswer) {
 	t.Helper()
-	req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:8065/act/"+what, strings.NewReader(body))
+	req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, here+"/act/"+what, strings.NewReader(body))
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Origin", "http://127.0.0.1:8065")
+	req.Header.Set("Origin", here)
 	req.Header.Set("Sec-Fetch-Site", "same-origin")
 	if change != nil {
 		change(req)
@@ -57,6 +57,40 @@ func TestOnlyThePageItselfActs(t *testing.T) {
 				t.Errorf("%d, and %d messages", status, said)
 			}
 		})
+	}
+}
+
+// The bot's token is no secret here, so that a page that knows it could call
+// the Web API, by GET with an image.
+func TestNoOtherSiteCallsTheWebAPI(t *testing.T) {
+	b := withBot(t, Options{})
+	for name, c := range map[string]struct {
+		method, path string
+		header       http.Header
+		want         int
+	}{
+		"a client":                {http.MethodPost, "/api/auth.test?token=" + DefaultToken, nil, http.StatusOK},
+		"a client, by GET":        {http.MethodGet, "/api/auth.test?token=" + DefaultToken, nil, http.StatusOK},
+		"an image":                {http.MethodGet, "/api/auth.test?token=" + DefaultToken, http.Header{"Sec-Fetch-Site": {"cross-site"}}, http.StatusForbidden},
+		"an image, by port":       {http.MethodGet, "/api/auth.test?token=" + DefaultToken, http.Header{"Sec-Fetch-Site": {"same-site"}}, http.StatusForbidden},
+		"a form":                  {http.MethodPost, "/api/auth.test?token=" + DefaultToken, http.Header{"Origin": {"https://evil.example"}}, http.StatusForbidden},
+		"a link to the page":      {http.MethodGet, "/c/incidents", http.Header{"Sec-Fetch-Site": {"cross-site"}}, http.StatusOK},
+		"a form to a response":    {http.MethodPost, "/hook/X", http.Header{"Sec-Fetch-Site": {"cross-site"}}, http.StatusForbidden},
+		"the page, by their name": {http.MethodGet, "http://evil.example/c/incidents", nil, http.StatusForbidden},
+	} {
+		target := c.path
+		if !strings.HasPrefix(target, "http") {
+			target = here + target
+		}
+		req := httptest.NewRequestWithContext(t.Context(), c.method, target, nil)
+		for k, v := range c.header {
+			req.Header[k] = v
+		}
+		rec := httptest.NewRecorder()
+		b.Handler().ServeHTTP(rec, req)
+		if rec.Code != c.want {
+			t.Errorf("%s: %d, want %d", name, rec.Code, c.want)
+		}
 	}
 }
 
@@ -128,7 +162,7 @@ func TestThePageIsOnePersons(t *testing.T) {
 		t.Fatalf("views.open: %v", r)
 	}
 	page := func(as string) string {
-		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:8065/c/incidents?as="+as, nil)
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, here+"/c/incidents?as="+as, nil)
 		rec := httptest.NewRecorder()
 		b.Handler().ServeHTTP(rec, req)
 		return rec.Body.String()
@@ -171,7 +205,7 @@ func TestNothingThatAnAppSendsRunsOnThePage(t *testing.T) {
 	if r := b.call(t, "views.open", "trigger_id", b.last(t).form.Get("trigger_id"), "view", view); !r.ok() {
 		t.Fatal(r)
 	}
-	req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:8065/c/incidents", nil)
+	req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, here+"/c/incidents", nil)
 	rec := httptest.NewRecorder()
 	b.Handler().ServeHTTP(rec, req)
 	body := rec.Body.String()

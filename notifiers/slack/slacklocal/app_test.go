@@ -44,6 +44,9 @@ func (h *heard) at(path ...string) any {
 	return v
 }
 
+// here is where the workspace is served.
+const here = "http://127.0.0.1:8065"
+
 // bot is an app that a workspace tells of what people do. It runs within the
 // test's own goroutines, without a network.
 type bot struct {
@@ -143,7 +146,7 @@ func (b *bot) call(t *testing.T, method string, args ...string) reply {
 	for i := 0; i < len(args); i += 2 {
 		form.Set(args[i], args[i+1])
 	}
-	_, r := b.send(t, "/api/"+method, "application/x-www-form-urlencoded", form.Encode())
+	_, r := b.send(t, here+"/api/"+method, "application/x-www-form-urlencoded", form.Encode())
 	return r
 }
 
@@ -371,7 +374,7 @@ func TestAResponseURLIsGoodFiveTimesInHalfAnHour(t *testing.T) {
 		if status, r := b.respond(t, at, `{"text":"x"}`); status != http.StatusNotFound || r.err() != "expired_url" {
 			t.Errorf("a second later: %d %v", status, r)
 		}
-		if status, r := b.respond(t, "/hook/NONE", `{"text":"x"}`); status != http.StatusNotFound || r.err() != "expired_url" {
+		if status, r := b.respond(t, here+"/hook/NONE", `{"text":"x"}`); status != http.StatusNotFound || r.err() != "expired_url" {
 			t.Errorf("a URL that was never given: %d %v", status, r)
 		}
 	})

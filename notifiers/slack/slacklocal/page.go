@@ -57,9 +57,7 @@ type pageView struct {
 	Channel  *channelView
 }
 
-func (w *Workspace) routePages(all *mux.Router) {
-	r := all.NewRoute().Subrouter()
-	r.Use(localOnly)
+func (w *Workspace) routePages(r *mux.Router) {
 	p := pages{w: w, templates: w.pageTemplates()}
 	r.HandleFunc("/", p.index).Methods(http.MethodGet)
 	r.HandleFunc("/c/{channel}", p.channel).Methods(http.MethodGet)
@@ -77,17 +75,6 @@ func (w *Workspace) routePages(all *mux.Router) {
 	for name, mediaType := range assets {
 		r.HandleFunc("/"+name, asset(name, mediaType)).Methods(http.MethodGet)
 	}
-}
-
-// localOnly refuses a page to whoever asks by a name of somebody else's.
-func localOnly(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if !local(r) {
-			http.Error(rw, "open the page by its address, such as 127.0.0.1", http.StatusForbidden)
-			return
-		}
-		next.ServeHTTP(rw, r)
-	})
 }
 
 // asset serves one of the page's own files.

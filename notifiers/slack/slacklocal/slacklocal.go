@@ -191,7 +191,8 @@ func (w *Workspace) Close() error {
 	return w.journal.close()
 }
 
-// Handler serves the Web API under /api/, uploads, files and the page.
+// Handler serves the Web API under /api/, uploads, files, response URLs, Socket
+// Mode and the page, to who asks by an address of the loopback.
 func (w *Workspace) Handler() http.Handler {
 	r := mux.NewRouter()
 	r.HandleFunc("/api/{method}", w.serveAPI).Methods(http.MethodPost, http.MethodGet)
@@ -200,5 +201,5 @@ func (w *Workspace) Handler() http.Handler {
 	r.HandleFunc("/hook/{id}", w.serveHook).Methods(http.MethodPost)
 	r.HandleFunc(socketPath, w.serveSocket).Methods(http.MethodGet)
 	w.routePages(r)
-	return r
+	return keepOut(r)
 }

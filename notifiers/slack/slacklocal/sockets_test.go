@@ -74,7 +74,7 @@ type ring struct {
 
 func (p *phone) ticket(t *testing.T) string {
 	t.Helper()
-	_, r := p.send(t, "/api/"+connectionsOpen, "application/x-www-form-urlencoded", "token="+appToken)
+	_, r := p.send(t, here+"/api/"+connectionsOpen, "application/x-www-form-urlencoded", "token="+appToken)
 	if !r.ok() || !strings.HasPrefix(r.str("url"), "ws://") {
 		t.Fatalf("%s: %v", connectionsOpen, r)
 	}
@@ -324,7 +324,7 @@ func TestATicketIsForOneConnectionAndAWhile(t *testing.T) {
 		for range maxOpenings {
 			p.ticket(t)
 		}
-		for name, at := range map[string]string{"used": used, "late": late, "pushed out": oldest, "none": "ws://local" + socketPath} {
+		for name, at := range map[string]string{"used": used, "late": late, "pushed out": oldest, "none": "ws://127.0.0.1" + socketPath} {
 			if _, err := p.dial(t, at); err == nil || !strings.Contains(err.Error(), "403") {
 				t.Errorf("%s: %v", name, err)
 			}

@@ -152,6 +152,10 @@
     if (e.target.matches(".composer")) send(e.target);
     else if (e.target.closest("#modal")) submit(e.target.closest("dialog"));
   });
+  document.addEventListener("input", (e) => {
+    const form = e.target.closest(".composer");
+    if (form) say(form.querySelector(".error"), "");
+  });
   document.addEventListener("click", (e) => {
     const control = e.target.closest("[data-action]");
     if (control) click(control);
