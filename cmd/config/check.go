@@ -280,7 +280,6 @@ func (k *checker) datasource(path string, d *Datasource) {
 	k.within(path+".max_concurrent", d.MaxConcurrent, 1, 1000)
 }
 
-
 func (k *checker) webhooks(webhooks []Webhook) {
 	seen := map[string]bool{}
 	for i := range webhooks {
