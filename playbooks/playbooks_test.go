@@ -81,6 +81,27 @@ func TestEveryAlertHasItsPlaybook(t *testing.T) {
 	}
 }
 
+// TestEveryPlaybookGathersTheMinimumSet: the runbook asks for the same evidence
+// of every incident, whatever its signal.
+func TestEveryPlaybookGathersTheMinimumSet(t *testing.T) {
+	for _, p := range load(t).All() {
+		got := map[string]bool{}
+		for _, s := range p.Steps {
+			switch s.Kind {
+			case "capture":
+				got["/"+s.ID] = true
+			default:
+				got[s.Kind] = true
+			}
+		}
+		for _, part := range []string{"panel", "trace", "/readyz", "/metrics"} {
+			if !got[part] {
+				t.Errorf("%s has no step for the %s of its incident", p.Name, part)
+			}
+		}
+	}
+}
+
 // TestEveryAlertSaysHowLongItWaits: a rule without for is one whose author did
 // not think of it.
 func TestEveryAlertSaysHowLongItWaits(t *testing.T) {

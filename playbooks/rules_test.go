@@ -303,7 +303,7 @@ func TestTheOtherAlertsHoldTheRunbooksBounds(t *testing.T) {
 		{"fewer than 2 % fail", []string{requests, failing("0+1x60")}, map[string]int{}},
 		{"2 % fail", []string{requests, failing("0+2x60")}, map[string]int{"CodexErrorRateHigh": 1 + 1}},
 		{"a minute of failures is over soon", []string{requests, failing("0x20 9x40")}, map[string]int{}},
-		{"3 restarts in ten minutes", []string{`codex_worker_restarts_total{job="codex-app",worker="w1"} 0x20 1 2 2.7x38`}, map[string]int{}},
+		{"3 restarts in ten minutes", []string{`codex_worker_restarts_total{job="codex-app",worker="w1"} 5x20 6 7 8x38`}, map[string]int{}},
 		{"more restarts, of several workers", []string{
 			`codex_worker_restarts_total{job="codex-app",worker="w1"} 0x20 1 2x38`,
 			`codex_worker_restarts_total{job="codex-app",worker="w2"} 0x20 1 2x38`,

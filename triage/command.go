@@ -24,8 +24,11 @@ const (
 	ViaCtl   Via = "ctl"   // triagebot ctl
 )
 
+// Label is what people call the person.
+func (a Actor) Label() string { return cmp.Or(a.Name, a.ID) }
+
 // String is how the timeline and the audit log name a person.
-func (a Actor) String() string { return string(a.Via) + ":" + cmp.Or(a.Name, a.ID) }
+func (a Actor) String() string { return string(a.Via) + ":" + a.Label() }
 
 // Request is one thing that a person asks for, by whatever way in.
 type Request struct {

@@ -14,6 +14,11 @@ const (
 	TriggerBacktest   Trigger = "backtest"
 )
 
+// Pages says whether a run that was started so tells anybody outside of its
+// incident's thread: only an alert's does. A drill must wake nobody, and of a run
+// that is asked for by hand or follows another its alert's run has told.
+func (t Trigger) Pages() bool { return t == TriggerAlert }
+
 // RunState is where a run is.
 type RunState string
 

@@ -160,6 +160,7 @@ func (k *checker) check(c *Config) {
 	k.webhooks(c.Webhooks)
 	k.traces(&c.Traces)
 	k.escalation(c)
+	k.access(c)
 	k.commands(c.Commands)
 	k.routes(c)
 }

@@ -95,6 +95,7 @@ alertmanagers: [{name: main, url: "http://127.0.0.1:9093"}]
 webhooks: [{name: ticketing, url: "http://127.0.0.1:8081/hooks/triagebot"}]
 escalation: {oncall: [{notifier: slack, channel: "#oncall", mention: "<!here>"}, {notifier: ticketing}]}
 commands: [{program: /usr/local/bin/drain-check, env: [HOME]}]
+access: {look: {users: ["*"]}, respond: {groups: [S0123456]}, maintain: {users: [U0123456], groups: [S0123456]}, override: {users: [U0123456]}}
 traces:
   logs:
   - name: access

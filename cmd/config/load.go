@@ -87,7 +87,8 @@ func defaults() *Config {
 			VanishedAfter: model.Duration(5 * time.Minute),
 			RerunAfter:    model.Duration(5 * time.Minute), EditEvery: model.Duration(5 * time.Second), Replies: RepliesAll,
 		},
-		Retention: Retention{Incidents: model.Duration(90 * 24 * time.Hour), FailedNotifications: model.Duration(30 * 24 * time.Hour)},
+		Retention: Retention{Incidents: model.Duration(90 * 24 * time.Hour), FailedNotifications: model.Duration(30 * 24 * time.Hour), Audit: model.Duration(365 * 24 * time.Hour)},
+		Access:    Access{KeepFor: model.Duration(5 * time.Minute)},
 		Slack:     Slack{Timeout: model.Duration(10 * time.Second), Local: SlackLocal{Listen: "127.0.0.1:9096"}},
 	}
 }

@@ -26,6 +26,7 @@ func (c *Config) secretSources() []secretSource {
 	sources := []secretSource{
 		{"server.auth.bearer_token", &c.Server.Auth.BearerTokenFile, &c.Server.Auth.BearerTokenEnv, (*string)(&c.Server.Auth.BearerToken), false},
 		{"slack.token", &c.Slack.TokenFile, &c.Slack.TokenEnv, (*string)(&c.Slack.Token), false},
+		{"access.ctl_token", &c.Access.CtlTokenFile, &c.Access.CtlTokenEnv, (*string)(&c.Access.CtlToken), false},
 		{"slack.signing_secret", &c.Slack.SigningSecretFile, &c.Slack.SigningSecretEnv, (*string)(&c.Slack.SigningSecret), false},
 		{"slack.app_token", &c.Slack.AppTokenFile, &c.Slack.AppTokenEnv, (*string)(&c.Slack.AppToken), false},
 	}
@@ -78,7 +79,7 @@ func explainSecrets(problems strictyaml.Problems) strictyaml.Problems {
 			continue
 		}
 		key := lastKey(p.Key)
-		for _, literal := range []string{"server.auth.bearer_token", "server.auth.basic.password", "slack.token", "slack.signing_secret", "slack.app_token", "storage.postgres.url"} {
+		for _, literal := range []string{"server.auth.bearer_token", "server.auth.basic.password", "slack.token", "slack.signing_secret", "slack.app_token", "access.ctl_token", "storage.postgres.url"} {
 			if p.Key == literal {
 				problems[i].Text = fmt.Sprintf("unknown key: secrets do not stand in the configuration; write %s_file with a file that holds it, or %[1]s_env with the name of an environment variable", key)
 			}

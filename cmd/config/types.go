@@ -28,6 +28,7 @@ type Config struct {
 	Playbooks     Playbooks             `yaml:"playbooks"`
 	Incidents     Incidents             `yaml:"incidents"`
 	Retention     Retention             `yaml:"retention"`
+	Access        Access                `yaml:"access"`
 	Slack         Slack                 `yaml:"slack"`
 	Webhooks      []Webhook             `yaml:"webhooks"`
 	Traces        Traces                `yaml:"traces"`
@@ -160,6 +161,7 @@ type Incidents struct {
 type Retention struct {
 	Incidents           model.Duration `yaml:"incidents"`            // after they closed
 	FailedNotifications model.Duration `yaml:"failed_notifications"` // after they were received
+	Audit               model.Duration `yaml:"audit"`                // what people asked for, after they did
 }
 
 // Which findings get a reply of their own in the thread.

@@ -14,6 +14,7 @@ import (
 
 	"triagebot/cmd/demo/codexsim"
 	"triagebot/notifiers/slack/slacklocal"
+	"triagebot/triage"
 	"triagebot/triage/store"
 )
 
@@ -94,23 +95,35 @@ func (s *story) over(t *testing.T, alertname string) {
 type told struct {
 	fault      codexsim.Fault
 	alertname  string
-	conclusion string   // which names the fault
-	steps      []string // what the runbook asks for, by the findings' titles
+	conclusion string                    // which names the fault
+	steps      map[string]triage.Verdict // what the runbook asks for, by the findings' titles
 }
 
 // Faults that make requests fail have a world each: rates over minutes would
 // show the errors of the one before.
 func TestEachFaultIsNamed(t *testing.T) {
 	const latency, panel = "CodexLatencySLOBreach", "Panel Worker Restarts and Backoff"
+	const good, bad = triage.VerdictNormal, triage.VerdictAbnormal
+	const either = "" // of five real minutes, of which the fault lasts seconds
 	for name, faults := range map[string][]told{
 		"slow, crashing, damaged": {
-			{codexsim.Slow, latency, "Most likely: workers back off", []string{"p95 latency", "Panel Latency p95/p99", panel, "A slow request, from log to log", "Worker backoff", "/readyz", "Escalate to on-call"}},
-			{codexsim.Restarts, restartsAlert, "Most likely: workers run out of memory", []string{panel, "Engine logs around exits", "Backoff against its policy", "/readyz", "Escalate to on-call"}},
-			{codexsim.ToolBuffer, "CodexToolBufferAnomaly", "Most likely: a setting is off", []string{"Panel Tool Buffer", "Tool-call settings", "Recent tool calls, chunk by chunk", "A tool call, from log to log"}},
+			{codexsim.Slow, latency, "Most likely: workers back off", map[string]triage.Verdict{
+				"p95 against its recorded baseline": bad, "Panel Latency p95/p99": bad, panel: bad, "A slow request, from log to log": good, "Worker backoff": bad, "/readyz": bad, "Escalate to on-call": good,
+			}},
+			{codexsim.Restarts, restartsAlert, "Most likely: workers run out of memory", map[string]triage.Verdict{
+				"Restarts in 10 minutes": bad, panel: bad, "Engine logs around exits": bad, "Backoff against its policy": good, "/readyz": bad, "/metrics": good, "Escalate to on-call": good,
+			}},
+			{codexsim.ToolBuffer, "CodexToolBufferAnomaly", "Most likely: a setting is off", map[string]triage.Verdict{
+				"Panel Tool Buffer": bad, "Tool-call settings": bad, "Recent tool calls, chunk by chunk": bad,
+			}},
 		},
-		"backend":     {{codexsim.Errors, errorsAlert, "Most likely: the backend fails requests", []string{"Panel Error Ratio", "/readyz", "What changed before", "A failing request, from log to log"}}},
-		"bad deploy":  {{codexsim.Deploy, errorsAlert, "Most likely: a deploy brought backend errors", []string{"What changed before"}}},
-		"maintenance": {{codexsim.Maintenance, "CodexMaintenanceEnabled", "Most likely: the maintenance flag is on although the service is ready", []string{"Maintenance flag", "/readyz"}}},
+		"backend": {{codexsim.Errors, errorsAlert, "Most likely: the backend fails requests", map[string]triage.Verdict{
+			"Error ratio": either, "Panel Error Ratio": either, "/readyz": good, "A failing request, from log to log": bad, "Share of backend errors": bad, "Share of maintenance answers": good, "Maintenance flag": good,
+		}}},
+		"bad deploy": {{codexsim.Deploy, errorsAlert, "Most likely: a deploy brought backend errors", map[string]triage.Verdict{"What changed before": bad, "Share of backend errors": bad}}},
+		"maintenance": {{codexsim.Maintenance, "CodexMaintenanceEnabled", "Most likely: the maintenance flag is on although the service is ready", map[string]triage.Verdict{
+			"Maintenance flag": bad, "Panel Maintenance flag": bad, "/readyz": good, "A refused request, from log to log": good,
+		}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // most of it is waiting for Prometheus and Alertmanager
@@ -149,12 +162,13 @@ func (s *story) tells(t *testing.T, want told) {
 	t.Helper()
 	s.fault(t, want.fault, true)
 	said, thread := s.concludes(t, want.alertname)
+	number, _, _ := strings.Cut(strings.TrimPrefix(said, "Conclusion on incident "), ":")
 	if !strings.Contains(said, want.conclusion) {
 		t.Errorf("of %s it concludes %q; want %q", want.fault, said, want.conclusion)
 	}
-	for _, title := range want.steps {
-		if !strings.Contains(replyTexts(thread), "Step "+title+" of incident") {
-			t.Errorf("there is no finding about %s", title)
+	for title, verdict := range want.steps {
+		if !strings.Contains(replyTexts(thread), fmt.Sprintf("Step %s of incident %s is %s", title, number, verdict)) {
+			t.Errorf("of %s there is no %s finding about %s in\n%s", want.fault, verdict, title, replyTexts(thread))
 		}
 	}
 }

@@ -34,6 +34,7 @@ func TestIncident(t *testing.T) {
 			test func(t *testing.T)
 		}{
 			{"a fault fires its rule and fills a thread", s.fires},
+			{"a person takes it and silences it for a moment", s.isTaken},
 			{"the end of the fault edits the parent", s.resolves},
 			{"a second firing comes into the same thread", s.firesAgain},
 			{"a firing while triagebot is down is not lost", s.firesWhileDown},
@@ -148,6 +149,42 @@ func (s *story) evidenceOpens(t *testing.T, thread slacklocal.Thread) {
 	}
 }
 
+// isTaken has the alert acknowledged and silenced by the command line. The silence
+// is a real one: Alertmanager mutes the alert, and its end is told.
+func (s *story) isTaken(t *testing.T) {
+	s.ctl(t, "Incident 1, CodexWorkerRestarts, is yours", "ack", "1")
+	s.ctl(t, "Incident 1 is yours already", "ack", "1")
+	s.ctl(t, "Silencing incident 1", "silence", "10s", "1", "looking")
+	s.until(t, "the thread says who did what", func() error {
+		return s.says(restartsAlert, "Acknowledged by alice.", "Silenced until ", "by alice (looking): silence ")
+	})
+	s.until(t, "the end of the silence is told", func() error {
+		return s.says(restartsAlert, " is over. Its alerts still fire")
+	})
+	if err := s.shows(restartsAlert, "Acked by alice"); err != nil {
+		t.Error(err)
+	}
+	out, err := s.triagebot("audit", "--url", s.botURL(), "--token-file", "ctl-token", "--incident", "1")
+	if err != nil || strings.Count(out, "ctl:alice") != 3 {
+		t.Errorf("the audit log: %v\n%s", err, out)
+	}
+}
+
+// says says whether an alert's thread has all of these texts.
+func (s *story) says(alertname string, texts ...string) error {
+	thread, err := s.thread(alertname)
+	if err != nil {
+		return err
+	}
+	said := replyTexts(thread)
+	for _, text := range texts {
+		if !strings.Contains(said, text) {
+			return fmt.Errorf("the thread does not say %q:\n%s", text, said)
+		}
+	}
+	return nil
+}
+
 func (s *story) resolves(t *testing.T) {
 	s.fault(t, codexsim.Restarts, false)
 	s.until(t, "the parent says that it is resolved", func() error {
@@ -217,7 +254,7 @@ func (s *story) firesWhileDown(t *testing.T) {
 // resolveIsMuted silences the alert first: Alertmanager then filters its
 // resolve too, and only its API shows that the alert is gone.
 func (s *story) resolveIsMuted(t *testing.T) {
-	s.silence(t, errorsAlert)
+	s.ctl(t, "Silencing incident 2", "triage", "silence", "1h", "2", "a", "resolve", "that", "is", "muted")
 	until(t, "Alertmanager mutes the alert", func() error {
 		state, err := s.alertState(errorsAlert)
 		if err == nil && state != "suppressed" {

@@ -31,6 +31,7 @@ services:
   app: {url: %[6]s}
 playbooks: {files: ["playbooks/*.yaml"]}
 incidents: {edit_every: 500ms, reopen_within: 15m, vanished_after: 5s}
+access: {ctl_token_file: ctl-token}
 slack: {token_file: slack-token, api_url: %[7]s/api/}
 routes:
   - {notifier: slack, channel: "#%[8]s"}
@@ -46,6 +47,7 @@ func (w *world) configure(t *testing.T, poll time.Duration) {
 	dir := w.botDir()
 	writeFile(t, dir, "webhook-token", webhookToken)
 	writeFile(t, dir, "slack-token", slackToken)
+	writeFile(t, dir, "ctl-token", ctlToken)
 	storage := fmt.Sprintf("sqlite: {path: %q}", w.where.SQLitePath)
 	if w.where.PostgresURL != "" {
 		writeFile(t, dir, "postgres-url", w.where.PostgresURL)
@@ -88,6 +90,16 @@ func (w *world) triagebot(args ...string) (string, error) {
 	cmd.Dir = w.botDir()
 	out, err := cmd.CombinedOutput()
 	return string(out), err
+}
+
+// ctl asks the running triagebot as a person does on the command line; the
+// answer has to have the words.
+func (w *world) ctl(t *testing.T, words string, command ...string) {
+	t.Helper()
+	out, err := w.triagebot(append([]string{"ctl", "--url", w.botURL(), "--token-file", "ctl-token", "--as", "alice"}, command...)...)
+	if err != nil || !strings.Contains(out, words) {
+		t.Fatalf("triagebot ctl %s: %v\n%s", strings.Join(command, " "), err, out)
+	}
 }
 
 // verify proves the bundle of each incident whole.

@@ -6,16 +6,13 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"triagebot/cmd/demo/codexsim"
 	"triagebot/cmd/demo/promlab"
@@ -32,6 +29,7 @@ const faster = 60
 const (
 	webhookToken = "e2e-webhook-token"
 	slackToken   = "xoxb-e2e-workspace"
+	ctlToken     = "e2e-token-of-the-command-line"
 	channelName  = "incidents"
 )
 
@@ -175,27 +173,6 @@ func (w *world) alertState(alertname string) (string, error) {
 		return "", err
 	}
 	return alerts[0].Status.State, nil
-}
-
-// silence mutes an alert in Alertmanager, as a person would.
-func (w *world) silence(t *testing.T, alertname string) {
-	t.Helper()
-	now := time.Now().UTC()
-	body, err := json.Marshal(map[string]any{
-		"matchers": []any{map[string]any{"name": "alertname", "value": alertname, "isRegex": false, "isEqual": true}},
-		"startsAt": now, "endsAt": now.Add(time.Hour), "createdBy": "e2e", "comment": "a resolve that is muted",
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.Post(w.alertmanagerURL+"/api/v2/silences", "application/json", bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close() //nolint:errcheck // only read
-	if resp.StatusCode != http.StatusOK {
-		t.Fatalf("silence %s: Alertmanager answered %s", alertname, resp.Status)
-	}
 }
 
 // failedNotifications says whether Alertmanager has tried in vain.

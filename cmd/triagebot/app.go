@@ -23,13 +23,17 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"triagebot/cmd/config"
+	"triagebot/notifiers/slack/inbound"
 	"triagebot/triage"
+	"triagebot/triage/access"
+	"triagebot/triage/command"
 	"triagebot/triage/console"
 	"triagebot/triage/evidence"
 	"triagebot/triage/incident"
 	"triagebot/triage/playbook"
 	"triagebot/triage/receive"
 	"triagebot/triage/runner"
+	"triagebot/triage/silence"
 	"triagebot/triage/store"
 	"triagebot/triage/tracelog"
 	"triagebot/triage/tracelog/index"
@@ -56,6 +60,10 @@ type app struct {
 	jobs       *store.Jobs
 	traceIndex *index.Index // nil for none
 	slackCheck slowCheck
+	access     *access.Checker
+	commands   *command.Core
+	silences   *silence.Keeper
+	inbound    *inbound.Inbound // nil where nobody in Slack is listened to
 	channels
 }
 
@@ -174,7 +182,12 @@ func (a *app) wire(context.Context) error {
 		Log:         a.log,
 		Registerer:  a.registry,
 	})
-	a.jobs, err = a.db.NewJobs(store.JobsOptions{ReplicaID: replica, Run: run.Execute, Publish: run.Publish, Index: run.PublishIndex, Log: a.log})
+	if err := a.openCommands(); err != nil {
+		return err
+	}
+	a.jobs, err = a.db.NewJobs(store.JobsOptions{
+		ReplicaID: replica, Run: run.Execute, Publish: run.Publish, Index: run.PublishIndex, Silence: a.silences.Work, Log: a.log,
+	})
 	if err != nil {
 		return err
 	}
@@ -198,7 +211,7 @@ func (a *app) redact(text string) string {
 
 // parent says of an incident what its parent message says.
 func (a *app) parent() incident.Parent {
-	return incident.Parent{Fallback: playbook.FallbackName, About: a.aboutPlaybook, Links: a.incidentLinks, Redact: a.redact}
+	return incident.Parent{Fallback: playbook.FallbackName, About: a.aboutPlaybook, Links: a.incidentLinks, Offers: a.offers, Redact: a.redact}
 }
 
 // incidentLinks are an incident's own pages. The link ends a fixed time after
@@ -246,6 +259,9 @@ func (a *app) run(ctx context.Context) error {
 			Every: time.Duration(a.cfg.Traces.Index.Every), Log: a.log, Registerer: a.registry,
 		})
 		parts.Go(func() error { return indexer.Run(partsCtx) })
+	}
+	if a.inbound != nil {
+		parts.Go(func() error { return a.inbound.Run(partsCtx) })
 	}
 	if a.local != nil {
 		parts.Go(func() error { return a.local.run(partsCtx) })

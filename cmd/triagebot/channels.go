@@ -5,27 +5,24 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
 	"net"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/go-openapi/strfmt"
-	amclient "github.com/prometheus/alertmanager/api/v2/client"
-	promconfig "github.com/prometheus/common/config"
+	"github.com/gorilla/mux"
 	"github.com/sirupsen/logrus"
-
-	httptransport "github.com/go-openapi/runtime/client"
 
 	"triagebot/cmd/config"
 	"triagebot/notifiers"
 	"triagebot/notifiers/outbox"
 	"triagebot/notifiers/slack"
+	"triagebot/notifiers/slack/inbound"
 	"triagebot/notifiers/slack/slacklocal"
 	"triagebot/notifiers/webhook"
 	"triagebot/triage/incident"
@@ -134,17 +131,11 @@ func (a *app) poller() (*incident.Poller, time.Duration, error) {
 			continue
 		}
 		every = max(every, time.Duration(am.PollInterval))
-		client, err := promconfig.NewClientFromConfig(*am.HTTPConfig, "alertmanager "+am.Name)
+		client, err := alertmanagerClient(am)
 		if err != nil {
-			return nil, 0, fmt.Errorf("alertmanager %s: %w", am.Name, err)
+			return nil, 0, err
 		}
-		client.Timeout = 10 * time.Second
-		u, err := url.Parse(am.URL)
-		if err != nil {
-			return nil, 0, fmt.Errorf("alertmanager %s: %w", am.Name, err)
-		}
-		transport := httptransport.NewWithClient(u.Host, apiPath(u), []string{u.Scheme}, client)
-		listers[am.Name] = incident.AlertmanagerAPI{Client: amclient.New(transport, strfmt.Default)}
+		listers[am.Name] = incident.AlertmanagerAPI{Client: client}
 	}
 	poller := incident.NewPoller(a.correlator, listers)
 	poller.Answers = answersFor(a.cfg.Alertmanagers)
@@ -181,8 +172,6 @@ func answersFor(ams []config.Alertmanager) func(externalURL string) bool {
 	}
 }
 
-func apiPath(u *url.URL) string { return u.JoinPath("/api/v2").Path }
-
 // localToken is what the Slack notifier shows the local channel. It is no
 // secret: the channel listens on loopback and guards nothing.
 const localToken = "xoxb-local"
@@ -191,6 +180,7 @@ const localToken = "xoxb-local"
 type localChannel struct {
 	workspace *slacklocal.Workspace
 	listener  net.Listener
+	routes    *mux.Router // the workspace's, and where it sends what people do
 }
 
 func newLocalChannel(listen, journal string, names []string) (*localChannel, error) {
@@ -202,14 +192,30 @@ func newLocalChannel(listen, journal string, names []string) (*localChannel, err
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	return &localChannel{workspace, listener}, nil
+	return &localChannel{workspace, listener, mux.NewRouter()}, nil
+}
+
+// listen has what people do in the channel come in as from Slack: over HTTP and
+// signed, with a secret of this process only.
+func (l *localChannel) listen(opts inbound.Options) (*inbound.Inbound, error) {
+	opts.SigningSecret, opts.APIURL = rand.Text(), l.url()+"/api/"
+	in, err := inbound.New(opts)
+	if err != nil {
+		return nil, err
+	}
+	in.Register(l.routes)
+	return in, l.workspace.SetApp(&slacklocal.App{
+		CommandsURL: l.url() + inbound.CommandsPath, InteractionsURL: l.url() + inbound.InteractionsPath,
+		EventsURL: l.url() + inbound.EventsPath, SigningSecret: opts.SigningSecret,
+	})
 }
 
 func (l *localChannel) url() string { return "http://" + l.listener.Addr().String() }
 
 // run serves the workspace until ctx ends.
 func (l *localChannel) run(ctx context.Context) error {
-	server := &http.Server{Handler: l.workspace.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: idleTimeout}
+	l.routes.PathPrefix("/").Handler(l.workspace.Handler())
+	server := &http.Server{Handler: l.routes, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: idleTimeout}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l.listener) }()
 	select {

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"reflect"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +42,7 @@ type settings struct {
 	fallback    *playbook.Playbook
 	services    map[string]string
 	traceLogs   *tracelog.Files
+	traces      []tracelog.Home // all of them
 }
 
 // mainDatasource is the name of the Prometheus that queries ask by default.
@@ -61,6 +63,7 @@ func (a *app) load(cfg *config.Config) (*settings, error) {
 	if len(cfg.Traces.Logs) > 0 {
 		deps.Traces = append(deps.Traces, s.traceLogs)
 	}
+	s.traces = deps.Traces
 	for name, service := range deps.Services {
 		s.services[name] = service.URL
 	}
@@ -217,6 +220,9 @@ func contacts(cfg *config.Config) map[string][]triage.Contact {
 	return byName
 }
 
+// escalationNames are the names that incidents may be escalated to.
+func (s *settings) escalationNames() []string { return slices.Sorted(maps.Keys(s.cfg.Escalation)) }
+
 // allowedCommands are the programs that playbooks may run.
 func allowedCommands(cfg *config.Config) map[string]step.AllowedCommand {
 	byPath := make(map[string]step.AllowedCommand, len(cfg.Commands))
@@ -279,5 +285,6 @@ func (s *settings) incidents() incident.Settings {
 		VanishedAfter: time.Duration(c.VanishedAfter),
 		KeepIncidents: time.Duration(s.cfg.Retention.Incidents),
 		KeepFailed:    time.Duration(s.cfg.Retention.FailedNotifications),
+		KeepActs:      time.Duration(s.cfg.Retention.Audit),
 	}
 }

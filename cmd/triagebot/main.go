@@ -58,6 +58,8 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		checkSlackCommand(check),
 		evidenceCommand(app),
 		demoCommand(app),
+		ctlCommand(app),
+		auditCommand(app),
 	}
 	commands = append(commands, traceCommands(app)...)
 

@@ -177,6 +177,7 @@ func (c *traceShow) show(ctx context.Context, stdout, stderr io.Writer) (err err
 		if follower, err = from.logs.Follower(ctx, query.ID); err != nil {
 			return err
 		}
+		defer func() { err = errors.Join(err, follower.Close()) }()
 	}
 	progress := newTraceProgress(stderr)
 	query.Progress = progress.bytes

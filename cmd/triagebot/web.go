@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/exporter-toolkit/web"
 
+	"triagebot/triage/command"
 	"triagebot/triage/console"
 	"triagebot/triage/evidence"
 	"triagebot/triage/receive"
@@ -55,6 +56,9 @@ func (a *app) routes() (http.Handler, error) {
 			return `Basic realm="triagebot", charset="UTF-8"`
 		},
 	}).Register(r)
+	command.Handler{HandlerOptions: command.HandlerOptions{
+		Do: a.commands.Do, Token: func() string { return string(a.live.get().cfg.Access.CtlToken) }, Acts: a.db.Acts, Log: a.log,
+	}}.Register(r)
 	r.Handle("/metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry})).Methods(http.MethodGet)
 	r.HandleFunc("/-/healthy", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "triagebot is healthy.") }).Methods(http.MethodGet, http.MethodHead)
 	r.HandleFunc("/-/ready", a.serveReady).Methods(http.MethodGet, http.MethodHead)

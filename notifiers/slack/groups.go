@@ -18,7 +18,7 @@ import (
 
 const methodMembers = "usergroups.users.list"
 
-var groupID = regexp.MustCompile(`^S[A-Z0-9]{8,}$`)
+var groupID = regexp.MustCompile(`^S[A-Z0-9]{5,20}$`)
 
 // ValidGroup says whether a text is the id of a user group, such as S0123456789.
 func ValidGroup(text string) bool { return groupID.MatchString(text) }

@@ -35,6 +35,7 @@ type Store interface {
 	Findings(ctx context.Context, runID int64) ([]triage.Finding, error)
 	Timeline(ctx context.Context, incidentID int64) ([]triage.TimelineEntry, error)
 	Evidence(ctx context.Context, incidentID int64) ([]triage.Evidence, error)
+	Acts(ctx context.Context, f store.ActFilter) ([]store.Act, error)
 	SealedHead(ctx context.Context, incidentID int64) (string, error)
 }
 
@@ -73,10 +74,12 @@ const listing = 0
 //
 //	GET, HEAD /incidents          the list
 //	GET, HEAD /incidents/{id}     one incident
+//	GET, HEAD /audit              what people asked for
 //	GET, HEAD /incidents/-/{file} the pages' own style and script
 func (h *Handler) Register(r *mux.Router) {
 	methods := []string{http.MethodGet, http.MethodHead}
 	r.HandleFunc("/incidents", h.serveList).Methods(methods...)
+	r.HandleFunc("/audit", h.serveAudit).Methods(methods...)
 	r.HandleFunc("/incidents/{id:[1-9][0-9]{0,17}}", h.serveIncident).Methods(methods...)
 	own, err := fs.Sub(files, "page")
 	if err != nil {

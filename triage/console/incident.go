@@ -24,6 +24,7 @@ type incidentView struct {
 	Status    string
 	Impact    string
 	Lasted    string
+	Held      string // who has it, and what else people did to it
 	Labels    []string
 	List      string // the address of the list; "" for who may not see it
 	Runs      []runView
@@ -95,7 +96,7 @@ func (h *Handler) incident(ctx context.Context, p pass, id int64) (*incidentView
 	parent.Links = nil // they lead here
 	said := parent.Post(inc, nil, nil, nil)
 	v := &incidentView{
-		Incident: inc, Said: said, Status: status(said), Impact: h.Parent.Redact.Text(inc.Impact()), Lasted: lasted(inc),
+		Incident: inc, Said: said, Status: status(said), Impact: h.Parent.Redact.Text(inc.Impact()), Lasted: lasted(inc), Held: held(said),
 		Verify: p.link(h.Signer, "/incidents/"+strconv.FormatInt(id, 10), id, "", url.Values{"verify": {""}}),
 	}
 	if p.expires == 0 {
@@ -213,4 +214,19 @@ func status(said triage.ParentPost) string {
 		return strings.ToUpper(said.Severity) + " · " + words
 	}
 	return words + " · was " + strings.ToUpper(said.Severity)
+}
+
+// held says who has the incident and until when it is silenced, in a line.
+func held(said triage.ParentPost) string {
+	var parts []string
+	if said.RequestedBy != "" {
+		parts = append(parts, "Run by hand, asked for by "+said.RequestedBy)
+	}
+	if said.AckedBy != "" {
+		parts = append(parts, "Acked by "+said.AckedBy+" at "+instant(said.AckedAt))
+	}
+	if !said.SilencedUntil.IsZero() {
+		parts = append(parts, "silenced until "+instant(said.SilencedUntil))
+	}
+	return strings.Join(parts, " · ")
 }

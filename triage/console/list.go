@@ -23,6 +23,7 @@ type listView struct {
 	Hidden    []field // the signature, for the form
 	Incidents []listed
 	Next      string // "" on the last page
+	Audit     string
 	All       string // without filters; "" where there are none
 	States    []option
 }
@@ -60,7 +61,7 @@ func (h *Handler) serveList(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	v := listView{Filters: filters}
+	v := listView{Filters: filters, Audit: p.link(h.Signer, "/audit", listing, "", nil)}
 	if len(found) > pageSize {
 		found = found[:pageSize]
 		next := url.Values{"before": {strconv.FormatInt(found[pageSize-1].ID, 10)}}

@@ -30,6 +30,7 @@ type Settings struct {
 	// How long closed incidents and notifications that were set aside are kept;
 	// 0 keeps them for good.
 	KeepIncidents, KeepFailed time.Duration
+	KeepActs                  time.Duration // of the audit log; 0 for good
 }
 
 // Options wire a Correlator.

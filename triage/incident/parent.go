@@ -19,9 +19,19 @@ type Parent struct {
 	About func(playbook string) About
 	// Fallback is the name of the playbook for alerts that none matches.
 	Fallback string
+	// Offers are the buttons that it has besides Ack and Re-run; nil where nobody
+	// listens to clicks, and then it has none.
+	Offers func(inc triage.Incident) *Offers
 	// Redact masks the secrets in what alerts say, which reaches the channel and
 	// the timeline through it.
 	Redact triage.Redact
+}
+
+// Offers are what people may do to an incident by buttons, besides taking it and
+// running its playbook again.
+type Offers struct {
+	Silence  bool     // an Alertmanager is configured that can silence it
+	Escalate []string // the names that it may be escalated to
 }
 
 // About is what a playbook says of itself; each may be "".
@@ -52,6 +62,9 @@ func (p Parent) Post(inc triage.Incident, steps []triage.StepMark, findings []tr
 		Firing:     inc.Firing,
 		Alerts:     inc.Alerts,
 		Truncated:  inc.Truncated,
+		AckedBy:    p.Redact.Text(inc.AckedBy), AckedAt: inc.AckedAt,
+		SilencedUntil: inc.SilencedUntil, RequestedBy: p.Redact.Text(inc.RequestedBy),
+		Choices: p.choices(inc),
 	}
 	var about About
 	if p.About != nil && !post.NoPlaybook {
@@ -70,6 +83,47 @@ func (p Parent) Post(inc triage.Incident, steps []triage.StepMark, findings []tr
 		post.Links = append(post.Links, p.Links(inc)...)
 	}
 	return post
+}
+
+// silenceFor are the lengths that the menu offers.
+var silenceFor = [...]string{"30m", "1h", "2h", "4h", "1d"}
+
+// choices are its buttons while it fires.
+func (p Parent) choices(inc triage.Incident) []triage.Choice {
+	if p.Offers == nil || inc.State != triage.IncidentFiring {
+		return nil
+	}
+	offers := p.Offers(inc)
+	if offers == nil {
+		return nil
+	}
+	var out []triage.Choice
+	if inc.AckedBy == "" {
+		out = append(out, triage.Choice{Label: "Ack", Command: fmt.Sprintf("triage ack %d", inc.ID), Style: "primary"})
+	}
+	if offers.Silence {
+		menu := triage.Choice{Label: "Silence", Command: fmt.Sprintf("triage silence %d", inc.ID)}
+		for _, length := range silenceFor {
+			menu.Options = append(menu.Options, triage.Choice{Label: length, Command: fmt.Sprintf("triage silence %s %d", length, inc.ID)})
+		}
+		menu.Options = append(menu.Options, triage.Choice{Label: "Other…"})
+		out = append(out, menu)
+	}
+	out = append(out, triage.Choice{Label: "Re-run", Command: fmt.Sprintf("triage rerun %d", inc.ID)})
+	switch names := offers.Escalate; {
+	case len(names) == 1:
+		out = append(out, triage.Choice{
+			Label: "Escalate", Command: fmt.Sprintf("triage escalate %d to %s", inc.ID, names[0]), Style: "danger",
+			Confirm: fmt.Sprintf("Tell %s of incident %d now?", names[0], inc.ID),
+		})
+	case len(names) > 1:
+		menu := triage.Choice{Label: "Escalate", Command: fmt.Sprintf("triage escalate %d", inc.ID), Confirm: fmt.Sprintf("Tell them of incident %d now?", inc.ID)}
+		for _, name := range names {
+			menu.Options = append(menu.Options, triage.Choice{Label: name, Command: fmt.Sprintf("triage escalate %d to %s", inc.ID, name)})
+		}
+		out = append(out, menu)
+	}
+	return out
 }
 
 // fields are the labels that tell this incident from others: those it is

@@ -80,6 +80,11 @@ func (c *Correlator) sweep(ctx context.Context, settings Settings, now time.Time
 				return err
 			}
 		}
+		if settings.KeepActs > 0 {
+			if _, err := tx.PruneActs(ctx, now.Add(-settings.KeepActs), prunedAtOnce); err != nil {
+				return err
+			}
+		}
 		_, err = tx.PruneNotifications(ctx, now.Add(-keepNotifications), prunedAtOnce)
 		return err
 	})

@@ -4,6 +4,8 @@
 package matcher
 
 import (
+	"strings"
+
 	"github.com/prometheus/alertmanager/matcher/parse"
 	"github.com/prometheus/alertmanager/pkg/labels"
 
@@ -18,6 +20,15 @@ type Matchers []*labels.Matcher
 func Parse(text string) (Matchers, error) {
 	ms, err := parse.Matchers(text)
 	return Matchers(ms), err
+}
+
+// String writes them as Parse reads them.
+func (ms Matchers) String() string {
+	words := make([]string, len(ms))
+	for i, m := range ms {
+		words[i] = m.String()
+	}
+	return strings.Join(words, ", ")
 }
 
 // Match says whether all matchers match. A label that is not there is empty.

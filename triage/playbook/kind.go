@@ -40,6 +40,8 @@ type Env struct {
 	Title string    // of the step, for people: a chart's title
 	Data  *Data     // for templates
 	At    time.Time // the instant to speak of
+	// Trigger is what started the run: an act that pages asks it.
+	Trigger triage.Trigger
 	// Debugf adds a line to the finding's debug log, which people can read.
 	Debugf func(format string, args ...any)
 }

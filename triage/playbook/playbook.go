@@ -151,6 +151,9 @@ func (r OutcomeRow) explain(err error) error {
 // Set is all playbooks that were loaded together.
 type Set struct{ playbooks []*Playbook }
 
+// Matches is what its alerts look like, in Alertmanager's syntax.
+func (p *Playbook) Matches() string { return p.match.String() }
+
 // Match returns the first playbook, in the order of the files, whose matchers
 // all match; nil when none does.
 func (s *Set) Match(labels triage.Labels) *Playbook {

@@ -21,9 +21,11 @@ func announces(f triage.Finding) bool {
 	return f.Kind == kindAnnounce && f.Verdict == triage.VerdictNormal
 }
 
-// perform owes what a committed finding does; nil does nothing.
+// perform owes what a committed finding does; nil does nothing. In a run that no
+// alert started an escalation does nothing, whatever the step says, and an
+// announcement stays in the thread.
 func (x *execution) perform(ctx context.Context, tx *store.Tx, inc triage.Incident, f triage.Finding, act *playbook.Act) error {
-	if act == nil {
+	if act == nil || act.Kind == playbook.ActEscalated && !x.run.Trigger.Pages() {
 		return nil
 	}
 	entry := triage.TimelineEntry{IncidentID: inc.ID, At: x.Now(), Kind: string(act.Kind), Actor: "triagebot", Text: f.StepID + ": " + f.Headline}
@@ -33,7 +35,7 @@ func (x *execution) perform(ctx context.Context, tx *store.Tx, inc triage.Incide
 	what := fmt.Sprintf("run/%d/step/%s/%s", x.run.ID, f.StepID, act.Kind)
 	text := x.Redact(act.Text)
 	if act.Kind == playbook.ActAnnounced {
-		note := triage.Post{Note: &triage.NotePost{IncidentID: inc.ID, Text: text, Broadcast: true}}
+		note := triage.Post{Note: &triage.NotePost{IncidentID: inc.ID, Text: text, Broadcast: x.run.Trigger.Pages()}}
 		return incident.OweReplies(ctx, tx, inc.ID, what, note, triage.PriorityState)
 	}
 	for i, contact := range act.Contacts {

@@ -3,6 +3,7 @@ package runner_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -130,6 +131,37 @@ func TestActsAreOwedWithTheirFindingAndOnce(t *testing.T) {
 			t.Error(diff)
 		}
 	})
+}
+
+// Whatever a step kind makes of it, a run that no alert started stays in its
+// incident's thread.
+func TestOnlyAnAlertsRunActsOutsideOfItsThread(t *testing.T) {
+	for _, trigger := range []triage.Trigger{triage.TriggerCommand, triage.TriggerDrill, triage.TriggerValidation, triage.TriggerBacktest} {
+		t.Run(string(trigger), func(t *testing.T) {
+			each(t, fourSteps, func(w *world) {
+				w.acting()
+				run := w.openBy(trigger)
+				w.execute(run)
+				base := fmt.Sprintf("reply slack/#inc incident/%d/run/%d/step/", w.inc.ID, run.ID)
+				want := []string{
+					base + "page | Done: backoff, says <redacted>.",
+					base + "tell/announced | maintenance is proposed by <redacted> broadcast=false",
+				}
+				got := w.messages()
+				slices.Sort(got)
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Error(diff)
+				}
+				entries, err := w.db.Timeline(t.Context(), w.inc.ID)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if slices.ContainsFunc(entries, func(e triage.TimelineEntry) bool { return e.Kind == "escalated" }) {
+					t.Errorf("the timeline says that somebody was told: %+v", entries)
+				}
+			})
+		})
+	}
 }
 
 func TestAnEscalationWithoutContactsIsInTheTimelineOnly(t *testing.T) {

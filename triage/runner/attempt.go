@@ -54,7 +54,7 @@ func (x *execution) attempt(ctx context.Context, s *playbook.Step, limit time.Ti
 	defer cancel()
 
 	var log []string
-	env := &playbook.Env{Step: s.ID, Title: s.Title, Data: data, At: x.run.At, Debugf: func(format string, args ...any) {
+	env := &playbook.Env{Step: s.ID, Title: s.Title, Data: data, At: x.run.At, Trigger: x.run.Trigger, Debugf: func(format string, args ...any) {
 		if len(log) < maxDebug {
 			log = append(log, fmt.Sprintf(format, args...))
 		}

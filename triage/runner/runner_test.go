@@ -151,7 +151,13 @@ func each(t *testing.T, source string, test func(w *world)) {
 // open makes the incident, its parent and a pending run.
 func (w *world) open() triage.Run {
 	w.t.Helper()
-	run := triage.Run{Playbook: "latency", Trigger: triage.TriggerAlert, At: start, CreatedAt: start, Alert: triage.Alert{Labels: triage.Labels{"alertname": "Slow"}}}
+	return w.openBy(triage.TriggerAlert)
+}
+
+// openBy is open with a run that something else started.
+func (w *world) openBy(trigger triage.Trigger) triage.Run {
+	w.t.Helper()
+	run := triage.Run{Playbook: "latency", Trigger: trigger, At: start, CreatedAt: start, Alert: triage.Alert{Labels: triage.Labels{"alertname": "Slow"}}}
 	err := w.db.Tx(w.t.Context(), func(tx *store.Tx) error {
 		w.inc = triage.Incident{Key: "Slow{}", Alertname: "Slow", State: triage.IncidentFiring, Playbook: "latency", OpenedAt: start, StartedAt: start, UpdatedAt: start, Firing: 1, Alerts: 1}
 		if err := tx.OpenIncident(w.t.Context(), &w.inc); err != nil {

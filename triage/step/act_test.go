@@ -60,6 +60,24 @@ func TestEscalateAndAnnounce(t *testing.T) {
 	}
 }
 
+// A drill that pages somebody is the last drill that anybody wants.
+func TestOnlyAnAlertsRunPages(t *testing.T) {
+	d := Deps{Escalation: map[string][]triage.Contact{"oncall": {{Destination: triage.Destination{Notifier: "pager"}}}}}
+	s := mustLoad(t, d, "escalate: {to: oncall, reason: backoff}")
+	for _, trigger := range []triage.Trigger{triage.TriggerCommand, triage.TriggerDrill, triage.TriggerValidation, triage.TriggerBacktest, ""} {
+		e := newExecution(nil)
+		e.env.Trigger = trigger
+		out, err := e.run(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := "Would be escalated to oncall, but this run was started by a " + string(trigger) + " and pages nobody: backoff."
+		if out.Act != nil || out.Headline != want || out.Rows[0].Vars["contacts"] != int64(0) {
+			t.Errorf("%s: %+v, %s, %v", trigger, out.Act, out.Headline, out.Rows[0].Vars)
+		}
+	}
+}
+
 func TestWhatIsToldIsBoundedAndNeverEmpty(t *testing.T) {
 	s := mustLoad(t, Deps{}, "announce: {text: '{{ .Labels.v }}'}")
 	for _, v := range []string{"", " \n\t ", "\x00"} {

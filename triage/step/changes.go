@@ -146,7 +146,11 @@ func (a *changesAction) Vars() map[string]*cel.Type {
 		"nearest":   cel.StringType, // that one in words
 		"what":      cel.StringType, // its kind: `deploy`, `flag`, or as the step or the log calls it
 		"deploys":   cel.IntType,    // how many were `deploy`
+		"deploy_s":  cel.DoubleType, // seconds from the last of those to the onset; -1 without one
+		"deploy":    cel.StringType, // that one in words, and how long before; `""` without one
 		"flags":     cel.IntType,    // how many were `flag`
+		"flag_s":    cel.DoubleType, // seconds from the last of those to the onset; -1 without one
+		"flag":      cel.StringType, // that one in words, and how long before; `""` without one
 	}
 }
 

@@ -92,25 +92,35 @@ func (c *changed) detailSaid() string {
 }
 
 func (l *learned) vars() map[string]any {
-	vars := map[string]any{
-		"count": int64(len(l.changes)), "nearest_s": -1.0, "nearest": "", "what": "",
-		"deploys": l.of("deploy"), "flags": l.of("flag"),
-	}
+	vars := map[string]any{"count": int64(len(l.changes)), "nearest_s": -1.0, "nearest": "", "what": ""}
 	if len(l.changes) > 0 {
 		c := l.changes[0]
 		vars["nearest_s"] = l.onset.Sub(c.at).Seconds()
 		vars["nearest"], vars["what"] = safeText(c.detailSaid()), safeText(c.what)
 	}
+	for _, what := range []string{"deploy", "flag"} {
+		n, last := l.of(what)
+		vars[what+"s"], vars[what+"_s"], vars[what] = n, -1.0, ""
+		if last != nil {
+			vars[what+"_s"] = l.onset.Sub(last.at).Seconds()
+			vars[what] = safeText(fmt.Sprintf("%s, %s before", last.detailSaid(), l.ago(last.at)))
+		}
+	}
 	return vars
 }
 
-func (l *learned) of(what string) (n int64) {
-	for _, c := range l.changes {
-		if c.what == what {
-			n++
+// of counts the changes of a kind; last is the nearest to the onset, nil without
+// any.
+func (l *learned) of(what string) (n int64, last *changed) {
+	for i := range l.changes {
+		if l.changes[i].what != what {
+			continue
+		}
+		if n++; last == nil {
+			last = &l.changes[i]
 		}
 	}
-	return n
+	return n, last
 }
 
 // changeJSON is a change in the evidence.

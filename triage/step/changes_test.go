@@ -241,7 +241,9 @@ func TestChangesOfAllSourcesAreOrderedByClosenessToTheOnset(t *testing.T) {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff(map[string]any{
-		"count": int64(4), "nearest_s": 130.0, "nearest": "users table (changes, bob)", "what": "migration", "deploys": int64(1), "flags": int64(2),
+		"count": int64(4), "nearest_s": 130.0, "nearest": "users table (changes, bob)", "what": "migration",
+		"deploys": int64(1), "deploy_s": 1200.0, "deploy": "version 1 → 2 (app_build_info), 20m before",
+		"flags": int64(2), "flag_s": 870.0, "flag": "without a detail (changes), 14m30s before",
 	}, out.Rows[0].Vars); diff != "" {
 		t.Error(diff)
 	}

@@ -1,6 +1,7 @@
 // The kind `escalate`: somebody is told of the incident, by a name that the
 // configuration's escalation section gives contacts to. The step only says so;
-// the runner owes the messages in the transaction that commits its finding.
+// the runner owes the messages in the transaction that commits its finding. In a
+// run that no alert started, such as a drill, nobody is told.
 
 package step
 
@@ -55,7 +56,7 @@ func (k *escalate) Decode(c *playbook.Compiler, node *yaml.Node) playbook.Action
 func (a *escalateAction) Vars() map[string]*cel.Type {
 	return map[string]*cel.Type{
 		"to":       cel.StringType, // the name
-		"contacts": cel.IntType,    // how many are told; 0 where the configuration names nobody under it
+		"contacts": cel.IntType,    // how many are told; 0 where the configuration names nobody under it, and in a run that no alert started
 	}
 }
 
@@ -63,6 +64,12 @@ func (a *escalateAction) Run(_ context.Context, env *playbook.Env) (*playbook.Ou
 	reason, err := actText(a.reason, env)
 	if err != nil {
 		return nil, &playbook.StepError{Err: fmt.Errorf("the reason of the escalation to %s cannot be written: %w", a.to, err), NextStep: "Tell them by hand; then mend the step's reason."}
+	}
+	if !env.Trigger.Pages() {
+		return &playbook.Outcome{
+			Headline: fmt.Sprintf("Would be escalated to %s, but this run was started by a %s and pages nobody: %s.", a.to, env.Trigger, strings.TrimSuffix(reason, ".")),
+			Rows:     []playbook.OutcomeRow{{Vars: map[string]any{"to": a.to, "contacts": int64(0)}}},
+		}, nil
 	}
 	contacts := a.deps.Escalation[a.to]
 	out := &playbook.Outcome{

@@ -175,6 +175,7 @@ func (a *logsAction) Vars() map[string]*cel.Type {
 		"shapes":     cel.IntType,                                 // groups into which the lines fall
 		"new_shapes": cel.IntType,                                 // those that did not occur before the first event; absent where the log does not reach back far enough
 		"top":        cel.StringType,                              // the most telling shape; `""` without lines
+		"telling":    cel.StringType,                              // the shapes but the usual ones, the most telling first, at most [maxTelling], with a semicolon between
 		"top_count":  cel.IntType,                                 // its lines
 		"top_events": cel.IntType,                                 // events around which they stand
 		"by_count":   cel.MapType(cel.StringType, cel.DoubleType), // events by the value of `by`, else by worker

@@ -102,7 +102,7 @@ func (g *gathered) vars() map[string]any {
 	}
 	vars := map[string]any{
 		"events": int64(g.seen.count), "lines": int64(g.count), "shapes": int64(len(g.shapes)),
-		"top": "", "top_count": int64(0), "top_events": int64(0), "by_count": byCount,
+		"top": "", "telling": g.telling(), "top_count": int64(0), "top_events": int64(0), "by_count": byCount,
 	}
 	if len(g.shapes) > 0 {
 		top := g.shapes[0]
@@ -112,6 +112,20 @@ func (g *gathered) vars() map[string]any {
 		vars["new_shapes"] = int64(g.fresh())
 	}
 	return vars
+}
+
+// maxTelling is how many shapes are quoted together.
+const maxTelling = 5
+
+// telling are the shapes that are not known to be usual.
+func (g *gathered) telling() string {
+	var said []string
+	for _, s := range g.shapes {
+		if len(said) < maxTelling && !s.bare && (s.class() < 2 || g.history() == 0) {
+			said = append(said, tracelog.Harmless(s.says))
+		}
+	}
+	return strings.Join(said, "; ")
 }
 
 // headline is the finding in a few sentences.

@@ -106,6 +106,7 @@ func TestWhatTheLogSaysAroundExits(t *testing.T) {
 	vars := maps.Clone(out.Rows[0].Vars)
 	if diff := cmp.Diff(map[string]any{
 		"events": int64(5), "lines": int64(19), "shapes": int64(4), "new_shapes": int64(2), "top": "exit code 137",
+		"telling":   "exit code 137; worker_started: pid <num>; transport: engine transport closed after <num> ms",
 		"top_count": int64(5), "top_events": int64(5), "by_count": map[string]any{"w1": 2.0, "w2": 2.0, "w3": 1.0},
 	}, vars); diff != "" {
 		t.Error(diff)

@@ -223,7 +223,7 @@ func pointsJSON(points []promapi.Point) []string {
 func (a *queryAction) picture(env *playbook.Env, got *answers, all []measured) playbook.Artifact {
 	c := chart.Chart{
 		Frame: chart.Frame{Title: a.title(env, got), From: got.chartFrom, To: got.at},
-		Unit:  a.chartUnit, Step: got.chartPointStep, Marker: env.Data.Alert.StartsAt,
+		Unit:  a.chartUnit, Step: got.chartPointStep, Marker: env.Data.Alert.StartsAt, Threshold: a.threshold,
 	}
 	if a.offset > 0 {
 		c.BaselineName = model.Duration(a.offset).String() + " before"
@@ -245,6 +245,9 @@ func (a *queryAction) picture(env *playbook.Env, got *answers, all []measured) p
 		alt += ": " + a.values(all[0])
 	} else {
 		alt += ": no data"
+	}
+	if a.threshold != nil {
+		alt += ", threshold " + a.chartUnit.Format(*a.threshold)
 	}
 	return playbook.Artifact{
 		Name: stem(env, "chart") + ".png", Title: c.Title, MediaType: "image/png", Source: promapi.Display(a.name),

@@ -60,6 +60,11 @@ func newPanelView(a *panelAction, board *dashboard.Dashboard, p *dashboard.Panel
 	for _, what := range p.Transforms {
 		v.notes = append(v.notes, "not applied: "+what)
 	}
+	for i := range board.Variables {
+		if filter := &board.Variables[i]; filter.Type == "adhoc" && len(filter.Values) > 0 {
+			v.notes = append(v.notes, "not applied: the dashboard's filter "+strings.Join(filter.Values, ", "))
+		}
+	}
 	if _, known := p.Field.Measure(); !known {
 		v.notes = append(v.notes, fmt.Sprintf("plain numbers: the unit %s is not known", p.Field.Unit))
 	}
@@ -107,7 +112,7 @@ func (v *panelView) askOne(ctx context.Context, t dashboard.Target) panelAnswer 
 	case source == "__expr__":
 		got.err = errors.New("it is computed by Grafana's expressions, and not by Prometheus")
 		return got
-	case source != "" && source != "prometheus" && source != "datasource": // the latter says: mixed
+	case !speaksPromQL(source):
 		got.err = fmt.Errorf("it asks a datasource of type %s, and not Prometheus", source)
 		return got
 	case strings.TrimSpace(t.Expr) == "":
@@ -127,6 +132,18 @@ func (v *panelView) askOne(ctx context.Context, t dashboard.Target) panelAnswer 
 	}
 	got.result, got.err = v.datasource.QueryRange(ctx, got.expr, v.period.From, v.period.To, step)
 	return got
+}
+
+// speaksPromQL says whether a datasource's queries are PromQL, by its type: ""
+// where the dashboard does not tell, datasource for several in one panel, and
+// Grafana's other clients of what has Prometheus's API.
+func speaksPromQL(source string) bool {
+	switch source {
+	case "", "datasource", "prometheus", "grafana-amazonprometheus-datasource", "grafana-azureprometheus-datasource",
+		"victoriametrics-datasource", "victoriametrics-metrics-datasource":
+		return true
+	}
+	return false
 }
 
 func (v *panelView) stepError(err error) error {
@@ -188,7 +205,7 @@ func (v *panelView) shown(query int, s promapi.Series) shownSeries {
 		one.name = strings.TrimSpace(column + " " + one.name)
 	}
 	if one.field.Name != "" {
-		one.name = v.scope.Text(one.field.Name)
+		one.name = v.redact.Text(v.scope.Display(one.field.Name, one.name, s.Labels))
 	}
 	one.name = safeText(cut(one.name, maxShownName))
 	return one

@@ -263,6 +263,30 @@ func TestAQueryThatFailsCostsItselfAndIsSaid(t *testing.T) {
 	}
 }
 
+// Several of Grafana's datasources are clients of Prometheus's API.
+func TestWhateverSpeaksPromQLIsAsked(t *testing.T) {
+	d := withProm(promtest.New(t, codex()))
+	for _, source := range []string{"prometheus", "grafana-amazonprometheus-datasource", "grafana-azureprometheus-datasource", "victoriametrics-metrics-datasource"} {
+		_, _, out, err := runPanel(t, board(d, fmt.Sprintf(`"type": "stat", "targets": [{"refId": "A", "expr": "codex_maintenance_mode", "datasource": {"type": %q, "uid": "x"}}]`, source)), onPanel)
+		if err != nil || out.Partial || len(out.Rows) != 1 {
+			t.Errorf("%s: %+v, %v", source, out, err)
+		}
+	}
+}
+
+func TestAFilterThatIsNotAppliedIsSaid(t *testing.T) {
+	d := withProm(promtest.New(t, codex()))
+	d.Dashboards = func(string) ([]byte, error) {
+		return []byte(`{"uid": "u", "panels": [{"id": 7, "title": "P", "type": "stat", "targets": [{"refId": "A", "expr": "codex_worker_backoff_ms"}],
+			"fieldConfig": {"defaults": {"displayName": "worker ${__field.labels.worker}"}}}],
+			"templating": {"list": [{"name": "Filters", "type": "adhoc", "filters": [{"key": "worker", "operator": "=", "value": "w1"}]}]}}`), nil
+	}
+	_, e, out, err := runPanel(t, d, onPanel)
+	if err != nil || out.Rows[0].Name != "worker w3" || !strings.Contains(e.debugLog(), `not applied: the dashboard's filter worker="w1"`) {
+		t.Errorf("%+v, %v, %s", out, err, e.debugLog())
+	}
+}
+
 func TestAPanelWithoutAnAnswerIsAnErrorOrNoData(t *testing.T) {
 	d := withProm(promtest.New(t, codex()))
 	if _, _, _, err := runPanel(t, board(d, `"type": "stat", "targets": [{"refId": "A", "expr": "sum("}]`), onPanel); err == nil || !strings.Contains(err.Error(), "not PromQL") {

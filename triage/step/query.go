@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"cel.dev/cel-go/cel"
@@ -67,6 +68,8 @@ type chartYAML struct {
 	Range string `yaml:"range"`
 	// as `unit`, default the step's: of its value axis; where only this one is given, it is the step's too.
 	Unit string `yaml:"unit"`
+	// number, default none: where a line is drawn across, as the alert's rule has it; in the query's own unit.
+	Threshold *float64 `yaml:"threshold"`
 }
 
 // queryAction is a decoded query step.
@@ -80,7 +83,8 @@ type queryAction struct {
 	chart      time.Duration // its time axis; 0 for none
 	unit       unit.Unit
 	chartUnit  unit.Unit
-	low        bool // the lowest value is the worst
+	threshold  *float64 // a line across the chart; nil for none
+	low        bool     // the lowest value is the worst
 	maxSeries  int
 	noData     triage.Verdict
 	redact     triage.Redact
@@ -110,6 +114,9 @@ func (k *query) Decode(c *playbook.Compiler, node *yaml.Node) playbook.Action {
 	if y.Chart != nil {
 		a.chart = c.Duration(node, "chart.range", y.Chart.Range, minRange, maxRange)
 		a.chartUnit = unit.Unit(oneOf(c, node, "chart.unit", y.Chart.Unit, string(a.unit), unit.Names()...))
+		if a.threshold = y.Chart.Threshold; a.threshold != nil && (math.IsNaN(*a.threshold) || math.IsInf(*a.threshold, 0)) {
+			c.Errorf(node, "chart.threshold", "%s is no place for a line; write a number", number(*a.threshold))
+		}
 	}
 	if a.unit == "" { // said once, it holds for both
 		a.unit = a.chartUnit

@@ -367,6 +367,27 @@ func TestQueryChart(t *testing.T) {
 	}
 }
 
+// What the alert measures against can be seen beside what was measured.
+func TestAQuerysChartDrawsItsThreshold(t *testing.T) {
+	drawn := func(chart string) ([]byte, string) {
+		fake := newFake([]sample{route("/a", 0.3)}, nil)
+		out, err := newExecution(nil).run(t.Context(), mustLoad(t, withProm(fake), "query: {expr: ratio, chart: {range: 1h, unit: percent"+chart+"}}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, alt, err := out.Artifacts[1].Draw(t.Context(), triage.VerdictAbnormal)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data, alt
+	}
+	without, _ := drawn("")
+	with, alt := drawn(", threshold: 0.02")
+	if bytes.Equal(with, without) || !strings.HasSuffix(alt, ": 30%, threshold 2%, abnormal.") {
+		t.Errorf("%s", alt)
+	}
+}
+
 func TestAStepSucceedsWithoutItsChart(t *testing.T) {
 	fake := newFake([]sample{route("/a", 1)}, nil)
 	fake.rangeErr = &promapi.Error{Reason: promapi.ReasonTimeout}
@@ -545,6 +566,7 @@ func TestQueryProblems(t *testing.T) {
 		{"{expr: up, baseline: {}}", `query.baseline.offset: "" is no duration`},
 		{"{expr: up, baseline: {offset: 1s}}", "query.baseline.offset: 1s is out of bounds"},
 		{"{expr: up, chart: {unit: ms}}", `query.chart.range: "" is no duration`},
+		{"{expr: up, chart: {range: 1h, threshold: .nan}}", `query.chart.threshold: NaN is no place for a line`},
 		{"{expr: up, chart: {range: 1h, unit: parsec}}", `query.chart.unit: "parsec" is not known`},
 		{"{expr: up, unit: sec}", `query.unit: "sec" is not known; write one of none, ms, s, percent, bytes, reqps`},
 		{"{expr: up, worst: middle}", `query.worst: "middle" is not known; write one of high, low`},

@@ -50,7 +50,7 @@ type execution struct {
 func newExecution(labels triage.Labels) *execution {
 	e := &execution{}
 	e.env = &playbook.Env{
-		Step: "p95", Title: "p95 latency", At: at,
+		Step: "p95", Title: "p95 latency", At: at, Trigger: triage.TriggerAlert,
 		Data: &playbook.Data{
 			Labels: labels, At: at, Services: map[string]string{},
 			Alert: triage.Alert{Labels: labels, StartsAt: at.Add(-10 * time.Minute)},

@@ -30,7 +30,10 @@ type JobsOptions struct {
 	Publish func(ctx context.Context, incidentID int64) error
 	// Index writes the index of all bundles as the database has it now. Called
 	// as Run is.
-	Index      func(ctx context.Context) error
+	Index func(ctx context.Context) error
+	// Silence makes a silence that a person asked for, and watches over it.
+	// Called as Run is.
+	Silence    func(ctx context.Context, silenceID int64) error
 	MaxWorkers int // jobs at once; 0 means 32
 	Log        *logrus.Logger
 }
@@ -104,6 +107,21 @@ func (w *indexWorker) Work(ctx context.Context, _ *river.Job[indexArgs]) error {
 	return forRiver(w.index(ctx))
 }
 
+type silenceArgs struct {
+	SilenceID int64 `json:"silence_id"`
+}
+
+func (silenceArgs) Kind() string { return "silence" }
+
+type silenceWorker struct {
+	river.WorkerDefaults[silenceArgs]
+	work func(ctx context.Context, silenceID int64) error
+}
+
+func (w *silenceWorker) Work(ctx context.Context, job *river.Job[silenceArgs]) error {
+	return forRiver(w.work(ctx, job.Args.SilenceID))
+}
+
 // retryPolicy is a backoff with a ceiling: an incident is of no use in an hour.
 type retryPolicy struct{ now func() time.Time }
 
@@ -129,6 +147,7 @@ func (db *DB) NewJobs(opts JobsOptions) (*Jobs, error) {
 	river.AddWorker(workers, &runWorker{run: opts.Run})
 	river.AddWorker(workers, &publishWorker{publish: opts.Publish})
 	river.AddWorker(workers, &indexWorker{index: opts.Index})
+	river.AddWorker(workers, &silenceWorker{work: opts.Silence})
 	client, err := river.NewClient(db.riverDriver(), &river.Config{
 		ID:      opts.ReplicaID,
 		Workers: workers,

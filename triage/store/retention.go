@@ -70,7 +70,7 @@ func (db *DB) pruneIncident(ctx context.Context, id int64, before time.Time) (pr
 		if err != nil || len(still) == 0 {
 			return err
 		}
-		for _, table := range []string{"findings", "runs", "alerts", "evidence", "bundles", "timeline", "deliveries"} {
+		for _, table := range []string{"findings", "runs", "alerts", "evidence", "bundles", "timeline", "deliveries", "silences"} {
 			if err := tx.exec(ctx, `DELETE FROM `+table+` WHERE incident_id = $1`, id); err != nil {
 				return err
 			}

@@ -183,6 +183,7 @@ CREATE INDEX deliveries_owed ON deliveries (notifier, channel, priority, id) WHE
 CREATE INDEX deliveries_parked ON deliveries (id) WHERE state = 'parked';
 CREATE INDEX deliveries_incident ON deliveries (incident_id);
 CREATE INDEX deliveries_children ON deliveries (parent_id) WHERE parent_id <> 0;
+CREATE INDEX deliveries_parents ON deliveries (remote_channel, remote_id) WHERE kind = 'parent';
 
 -- One lane per channel of a notifier: whoever holds its lease delivers in it,
 -- one message at a time, in every replica's name.
@@ -202,3 +203,34 @@ CREATE TABLE rate_limits (
   paused_until BIGINT NOT NULL,
   PRIMARY KEY (notifier, scope)
 );
+
+-- What people asked for that changes something or was refused: the audit log,
+-- and the fence by which a request that comes twice happens once.
+CREATE TABLE acts (
+  id          {{serial}},
+  request     TEXT NOT NULL UNIQUE, -- the way in and the request's id
+  at          BIGINT NOT NULL,
+  actor_json  TEXT NOT NULL,
+  text        TEXT NOT NULL,
+  incident_id BIGINT NOT NULL DEFAULT 0, -- 0 for none
+  outcome     TEXT NOT NULL DEFAULT '', -- '' while it is under way
+  reply_json  TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX acts_at ON acts (at);
+CREATE INDEX acts_incident ON acts (incident_id) WHERE incident_id <> 0;
+
+-- Silences that people asked for, from the wish to the end.
+CREATE TABLE silences (
+  id           {{serial}},
+  incident_id  BIGINT NOT NULL REFERENCES incidents (id),
+  state        TEXT NOT NULL, -- wanted, active, ended, failed
+  alertmanager TEXT NOT NULL, -- its name in the configuration
+  remote_id    TEXT NOT NULL DEFAULT '',
+  matchers_json TEXT NOT NULL,
+  author       TEXT NOT NULL,
+  comment      TEXT NOT NULL,
+  created_at   BIGINT NOT NULL,
+  ends_at      BIGINT NOT NULL,
+  last_error   TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX silences_incident ON silences (incident_id);

@@ -157,39 +157,48 @@ func Suggest(name string, known []string) string {
 	if len(known) == 0 {
 		return ""
 	}
+	all := "; known are " + strings.Join(known, ", ")
+	if best := Nearest(name, known); best != "" {
+		return fmt.Sprintf("; did you mean %q?", best) + all
+	}
+	return all
+}
+
+// Nearest is the known name that was probably meant; "" where none is near.
+func Nearest(name string, known []string) string {
 	best, bestDistance := "", min(len(name), 12)/2+1
 	for _, k := range known {
 		if d := distance(name, k); d < bestDistance {
 			best, bestDistance = k, d
 		}
 	}
-	all := "; known are " + strings.Join(known, ", ")
-	if best != "" {
-		return fmt.Sprintf("; did you mean %q?", best) + all
-	}
-	return all
+	return best
 }
 
-// distance is the Levenshtein distance of two short strings.
+// distance is how many letters have to be changed, added, left out or swapped with
+// their neighbours to make one short string of the other.
 func distance(a, b string) int {
 	const long = 100 // no known name is near to that
 	if len(a) > long || len(b) > long {
 		return max(len(a), len(b))
 	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
 	}
 	for i := 1; i <= len(a); i++ {
-		prev := row[0]
 		row[0] = i
 		for j := 1; j <= len(b); j++ {
 			cost := 1
 			if a[i-1] == b[j-1] {
 				cost = 0
 			}
-			prev, row[j] = row[j], min(row[j]+1, row[j-1]+1, prev+cost)
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
 		}
+		before, last, row = last, row, before
 	}
-	return row[len(b)]
+	return last[len(b)]
 }

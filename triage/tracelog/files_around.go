@@ -72,7 +72,7 @@ func around(ctx context.Context, f *logFile, from, to time.Time, worker string) 
 
 // readEvent makes a record of a line that is the worker's in the window.
 func (s *Source) readEvent(line []byte, from, to time.Time, worker string) (r Record, torn, ok bool) {
-	fields, err := ParseObject(line)
+	fields, err := s.parse(line)
 	if err != nil {
 		return Record{}, true, false
 	}

@@ -9,34 +9,38 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"time"
 )
 
-// followEvery is how often logs are looked at for what was appended.
-const followEvery = 250 * time.Millisecond
+const (
+	// followEvery is how often logs are looked at for what was appended.
+	followEvery = 250 * time.Millisecond
+	// quietLooks are the looks, 5 s of them, in which nothing was written to a log
+	// that is not where it was, and another one is: its writer has gone over to that.
+	quietLooks = 20
+	// mostQuietLooks are those, 5 minutes, after which no other one is waited for.
+	mostQuietLooks = 1200
+)
 
 // Follower tells of an id's records as they are appended to the logs. It is
-// used by one goroutine.
+// used by one goroutine, and must be closed after use.
 type Follower struct {
 	home    *Files
 	scanner *scanner
 	begun   bool
-	read    map[fileID]readTo
+	held    []*followed // they stay open when they are renamed, for their writer may write on
 	known   map[recordPlace]bool
 }
 
-// readTo is how far a file has been read, and for how many looks it has not
-// been there.
-type readTo struct {
-	offset  int64
-	missing int
+// followed is a log that is read as it grows.
+type followed struct {
+	*logFile
+	read  int64 // bytes
+	quiet int   // looks since it was last listed or written to
 }
-
-// mostMissing is for how many looks a file is remembered that is not there: one
-// that is being renamed may be seen under neither name.
-const mostMissing = 2
 
 // recordPlace is where a line stands; with its contents, for a truncated file
 // may have another one there.
@@ -56,9 +60,19 @@ func (h *Files) Follower(ctx context.Context, id string) (*Follower, error) {
 	if id == "" {
 		return nil, errors.New("the id is empty; write the request's id")
 	}
-	f := &Follower{home: h, scanner: newScanner(id, func(int64) {}), read: map[fileID]readTo{}, known: map[recordPlace]bool{}}
+	f := &Follower{home: h, scanner: newScanner(id, func(int64) {}), known: map[recordPlace]bool{}}
 	f.look(ctx) // what is there counts as read
 	return f, nil
+}
+
+// Close lets the logs go.
+func (f *Follower) Close() error {
+	var errs []error
+	for _, file := range f.held {
+		errs = append(errs, file.Close())
+	}
+	f.held = nil
+	return errors.Join(errs...)
 }
 
 // Know keeps a record that has been shown already from being told of.
@@ -66,7 +80,8 @@ func (f *Follower) Know(r *Record) { f.known[placeOf(r)] = true }
 
 // Follow tells of what was appended since the Follower was made, until ctx
 // ends. A file that appears meanwhile, as by rotation, is read from its
-// beginning. A line is told of when it has ended.
+// beginning; one that is renamed or removed, for as long as it is written to. A
+// line is told of when it has ended.
 func (f *Follower) Follow(ctx context.Context, tell func([]Record)) error {
 	ticker := time.NewTicker(followEvery)
 	defer ticker.Stop()
@@ -120,38 +135,82 @@ func appendedLine(t *Traced, id string) string {
 
 // look reads what has been appended, up to the last line that has ended.
 func (f *Follower) look(ctx context.Context) []Record {
-	files, _ := openFiles(f.home.withIDs())
+	f.list()
 	var records []Record
-	now := map[fileID]readTo{}
-	for _, file := range files {
-		last, known := f.read[file.id]
-		from := last.offset
-		if from > file.size { // truncated, and written anew
-			from = 0
-		}
-		end := endOfLines(file, file.size)
-		switch {
-		case !f.begun && !known:
-			from = end
-		case file.packed == unpacked && end > from:
-			// What fails now is tried again at the next look.
-			out, err := f.scanner.scan(ctx, file, from, end)
-			if err == nil {
-				records = append(records, out.records...)
-				from = end
-			}
-		}
-		now[file.id] = readTo{offset: from}
-		_ = file.Close() // it was only read from
+	for _, file := range f.held {
+		records = append(records, f.appended(ctx, file)...)
 	}
-	for id, last := range f.read {
-		if _, there := now[id]; !there && last.missing < mostMissing {
-			now[id] = readTo{last.offset, last.missing + 1}
-		}
-	}
-	f.read, f.begun = now, true
+	f.held, f.begun = slices.DeleteFunc(f.held, (*followed).letGo), true
 	slices.SortFunc(records, func(a, b Record) int { return a.compare(&b) })
 	return records
+}
+
+// list takes up the logs that are new, and notes where those that it has are
+// now.
+func (f *Follower) list() {
+	o := newOpening(onDisk(), len(f.held))
+	for _, file := range f.held {
+		o.known[file.id] = true
+	}
+	o.open(f.home.withIDs())
+	for _, file := range o.files {
+		if file.packed != unpacked { // no log that is written to
+			_ = file.Close() // it was only read from
+			continue
+		}
+		f.held = append(f.held, &followed{logFile: file})
+	}
+	for _, file := range f.held {
+		file.quiet++
+		if path, listed := o.paths[file.id]; listed {
+			file.path, file.quiet = path, 0
+		}
+	}
+}
+
+// appended reads what a log has more than at the last look. What fails now is
+// tried again at the next.
+func (f *Follower) appended(ctx context.Context, file *followed) []Record {
+	info, err := file.Stat()
+	if err != nil {
+		return nil
+	}
+	if info.Size() < file.read { // truncated, and written anew
+		file.read = 0
+	}
+	if file.size != info.Size() {
+		file.size, file.quiet = info.Size(), 0
+	}
+	if file.read == 0 { // it may have been empty, or become another's
+		if file.packed, err = packingOf(file); err != nil || file.packed != unpacked {
+			return nil
+		}
+	}
+	end := endOfLines(file.logFile, file.size)
+	if !f.begun {
+		file.read = end
+	}
+	if end <= file.read {
+		return nil
+	}
+	out, err := f.scanner.scan(ctx, file.logFile, file.read, end)
+	if err != nil {
+		return nil
+	}
+	file.read = end
+	return out.records
+}
+
+// letGo closes a log that nobody writes to any more, and says whether it did.
+func (file *followed) letGo() bool {
+	if file.quiet < quietLooks {
+		return false
+	}
+	if _, err := os.Stat(file.path); err != nil && file.quiet < mostQuietLooks {
+		return false
+	}
+	_ = file.Close() // it was only read from
+	return true
 }
 
 // endOfLines is where the last line ends that has an end, looking no further

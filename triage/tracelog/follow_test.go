@@ -2,6 +2,7 @@ package tracelog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -37,13 +39,14 @@ func follow(t *testing.T, pattern, id string) *following {
 	started := &following{t: t, told: make(chan []string)}
 	ended := make(chan error)
 	go func() {
-		ended <- f.Follow(ctx, func(records []Record) {
+		err := f.Follow(ctx, func(records []Record) {
 			var lines []string
 			for _, r := range records {
 				lines = append(lines, string(r.Raw))
 			}
 			started.told <- lines
 		})
+		ended <- errors.Join(err, f.Close())
 	}()
 	started.stop = func() {
 		cancel()
@@ -58,9 +61,20 @@ func follow(t *testing.T, pattern, id string) *following {
 // tells wants these lines next, told of together, and none else before.
 func (f *following) tells(lines ...string) {
 	f.t.Helper()
-	if got := <-f.told; !slices.Equal(got, lines) {
-		f.t.Fatalf("told of %q, want %q", got, lines)
+	select {
+	case got := <-f.told:
+		if !slices.Equal(got, lines) {
+			f.t.Fatalf("told of %q, want %q", got, lines)
+		}
+	case <-time.After(2 * mostQuietLooks * followEvery): // the bubble's time
+		f.t.Fatalf("told of nothing, want %q", lines)
 	}
+	synctest.Wait()
+}
+
+// pass lets the time of so many looks pass.
+func (f *following) pass(looks int) {
+	<-time.After(time.Duration(looks) * followEvery) // the bubble's time
 	synctest.Wait()
 }
 
@@ -110,6 +124,47 @@ func TestFollowingGoesOnWhenALogIsRotated(t *testing.T) {
 	})
 }
 
+// The path alone, without a pattern that matches what is rotated: whoever has the
+// log open goes on writing to it until told of the rotation.
+func TestFollowingAPathMissesNothingOfTheLogThatWasThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "a.ndjson")
+		write(t, path, []byte(lineAt("01", "req_1")+"\n"))
+		f := follow(t, path, "req_1")
+		defer f.stop()
+
+		must(t, os.Rename(path, path+".1"))
+		appendTo(t, path+".1", []byte(lineAt("02", "req_1")+"\n"))
+		f.tells(lineAt("02", "req_1"))
+		f.pass(2 * quietLooks) // nothing else is there yet
+		appendTo(t, path+".1", []byte(lineAt("03", "req_1")+"\n"))
+		f.tells(lineAt("03", "req_1"))
+
+		write(t, path, []byte(lineAt("05", "req_1")+"\n"))
+		appendTo(t, path+".1", []byte(lineAt("04", "req_1")+"\n"))
+		f.tells(lineAt("04", "req_1"), lineAt("05", "req_1"))
+
+		f.pass(quietLooks + 1)
+		appendTo(t, path+".1", []byte(lineAt("06", "req_1")+"\n")) // long after: it is let go
+		appendTo(t, path, []byte(lineAt("07", "req_1")+"\n"))
+		f.tells(lineAt("07", "req_1"))
+	})
+}
+
+// A file system gives a removed file's inode to the next one that is made.
+func TestALogInThePlaceOfARemovedOneIsReadFromItsBeginning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "a.ndjson")
+		write(t, path, []byte(lineAt("01", "req_2")+"\n"))
+		f := follow(t, path, "req_1")
+		defer f.stop()
+
+		must(t, os.Remove(path))
+		write(t, path, []byte(lineAt("02", "req_1")+"\n"+lineAt("03", "req_1")+"\n"))
+		f.tells(lineAt("02", "req_1"), lineAt("03", "req_1"))
+	})
+}
+
 // A look that falls into a rotation may see a file under neither of its names.
 func TestALogThatIsNotThereForAMomentIsNotToldOfAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -147,6 +202,7 @@ func TestNothingIsMissedBetweenLookupAndFollowing(t *testing.T) {
 		f.Know(&found.Records[1])
 		appendTo(t, path, []byte(lineAt("03", "req_1")+"\n"))
 		ctx, cancel := context.WithCancel(t.Context())
+		defer f.Close()
 		must(t, f.Follow(ctx, func(records []Record) {
 			if len(records) != 1 || string(records[0].Raw) != lineAt("03", "req_1") {
 				t.Errorf("told of %d records: %s", len(records), records[0].Raw)

@@ -1,4 +1,4 @@
-// The log files of sources, as they are at the moment of a lookup.
+// A log file, open for a lookup, and what can be wrong with one.
 
 package tracelog
 
@@ -9,8 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -35,6 +33,13 @@ type fileID struct {
 	inode  uint64
 }
 
+func fileIDOf(source *Source, info os.FileInfo) fileID {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		return fileID{source, uint64(stat.Dev), stat.Ino} //nolint:unconvert // not on every system
+	}
+	return fileID{source: source}
+}
+
 // packing is how a file is compressed.
 type packing int
 
@@ -43,61 +48,6 @@ const (
 	gzipped
 	zstandard
 )
-
-// maxFiles bounds the files of one lookup, and so what it holds open.
-const maxFiles = 1000
-
-// openFiles opens what the sources' globs match, the latest changed first. A
-// file that cannot be searched becomes a part that says why.
-func openFiles(sources []*Source) (files []*logFile, skipped []Part) {
-	seen := map[fileID]bool{}
-	for _, source := range sources {
-		for _, pattern := range source.Files {
-			paths, missing := matched(source, pattern)
-			skipped = append(skipped, missing...)
-			for _, path := range paths {
-				if len(files) == maxFiles {
-					skipped = append(skipped, skip(source, path, fmt.Sprintf("this and what follows is not searched: there are more than %d files; narrow the pattern", maxFiles)))
-					break
-				}
-				file, err := openFile(source, path)
-				if err != nil {
-					skipped = append(skipped, skip(source, path, reason(err)))
-					continue
-				}
-				if seen[file.id] { // two patterns, or a link
-					_ = file.Close() // it was only read from
-					continue
-				}
-				seen[file.id] = true
-				files = append(files, file)
-			}
-		}
-	}
-	slices.SortStableFunc(files, func(a, b *logFile) int { return b.changed.Compare(a.changed) })
-	return files, skipped
-}
-
-// matched are the paths that a pattern stands for, and what there is to say of
-// those that it does not give.
-func matched(source *Source, pattern string) ([]string, []Part) {
-	paths, missing, err := onDisk().match(pattern)
-	switch {
-	case errors.Is(err, filepath.ErrBadPattern):
-		return nil, []Part{skip(source, pattern, "the pattern is malformed; write it as for a shell")}
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, []Part{skip(source, pattern, "it does not exist")}
-	case err != nil:
-		return nil, []Part{skip(source, pattern, reason(err))}
-	case missing.folders > 0:
-		return paths, []Part{skip(source, pattern, missing.said())}
-	case len(paths) == 0: // no rotated file yet
-		part := skip(source, pattern, "no file matches")
-		part.Complete = true
-		return nil, []Part{part}
-	}
-	return paths, nil
-}
 
 func skip(source *Source, name, note string) Part {
 	return Part{Source: source.Name, Name: name, How: HowSkipped, Note: note}
@@ -117,9 +67,7 @@ func openFile(source *Source, path string) (*logFile, error) {
 	f := &logFile{File: file, source: source, path: path}
 	if err == nil {
 		f.size, f.changed = info.Size(), info.ModTime()
-		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-			f.id = fileID{source, uint64(stat.Dev), stat.Ino} //nolint:unconvert // not on every system
-		}
+		f.id = fileIDOf(source, info)
 		f.packed, err = packingOf(file)
 	}
 	if err != nil {
@@ -173,6 +121,8 @@ func notRead(format string) error {
 	return fmt.Errorf("it is compressed with %s, which is not read; use gzip or zstd", format)
 }
 
+const vanished = "it vanished before it was opened"
+
 // reason is an error without the path, which stands beside it.
 func reason(err error) string {
 	var pathError *fs.PathError
@@ -182,7 +132,7 @@ func reason(err error) string {
 	return cmp.Or(map[error]string{
 		fs.ErrPermission: "permission denied: triagebot's user may not read it",
 		syscall.EACCES:   "permission denied: triagebot's user may not read it",
-		fs.ErrNotExist:   "it vanished before it was opened",
-		syscall.ENOENT:   "it vanished before it was opened",
+		fs.ErrNotExist:   vanished,
+		syscall.ENOENT:   vanished,
 	}[err], err.Error())
 }

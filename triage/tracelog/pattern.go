@@ -13,14 +13,15 @@ import (
 	"syscall"
 )
 
-// folders are what a pattern is matched against.
+// folders are what a pattern is matched against, and what it matches opened from.
 type folders struct {
 	// list gives what a folder holds, along with an error what it could read.
 	list func(path string) ([]os.DirEntry, error)
 	stat func(path string) (os.FileInfo, error) // of a link, the link's own
+	open func(source *Source, path string) (*logFile, error)
 }
 
-func onDisk() folders { return folders{list: os.ReadDir, stat: os.Lstat} }
+func onDisk() folders { return folders{list: os.ReadDir, stat: os.Lstat, open: openFile} }
 
 // unlisted says where a pattern was not matched.
 type unlisted struct {

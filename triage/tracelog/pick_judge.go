@@ -7,7 +7,7 @@ import "time"
 // judge parses a line. It returns false when the line is no candidate; torn
 // says that this is because it is no JSON object.
 func (p *picker) judge(s *Source, line []byte) (c Candidate, torn, ok bool) {
-	fields, err := ParseObject(line)
+	fields, err := s.parse(line)
 	if err != nil {
 		return Candidate{}, true, false
 	}

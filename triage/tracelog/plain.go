@@ -123,7 +123,7 @@ func (s *Source) timeOf(line []byte) (time.Time, bool) {
 		t, _, ok := plainTime(line, s.TimeLayout)
 		return t, ok && !t.IsZero()
 	}
-	fields, err := ParseObject(line)
+	fields, err := s.parse(line)
 	if err != nil {
 		return time.Time{}, false
 	}
@@ -143,7 +143,7 @@ func (s *Source) ReadAny(line []byte) (r Record, isText bool) {
 		}
 		return r, false
 	}
-	fields, err := ParseObject(line)
+	fields, err := s.parse(line)
 	if err != nil {
 		return r, true
 	}

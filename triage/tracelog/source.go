@@ -31,7 +31,7 @@ const DefaultMaxLine = 16 << 20
 // id. A line that is no JSON object is of no id that could be told; torn says
 // that it was so.
 func (s *Source) Read(line []byte, id string) (r Record, torn, ok bool) {
-	fields, err := ParseObject(line)
+	fields, err := s.parse(line)
 	if err != nil {
 		return Record{}, true, false
 	}

@@ -85,6 +85,21 @@ type sighting struct {
 	earliest, latest time.Time
 }
 
+// add takes in the time of a line at an offset.
+func (s *sighting) add(off int64, t time.Time) {
+	if s.earliest.IsZero() {
+		*s = sighting{off: off, earliest: t, latest: t}
+		return
+	}
+	s.off = min(s.off, off)
+	if t.Before(s.earliest) {
+		s.earliest = t
+	}
+	if t.After(s.latest) {
+		s.latest = t
+	}
+}
+
 // bisect shows sightings to decide, which says whether to go on at later ones.
 // What decide takes from them holds whatever others the search meets.
 func (s *timeSearch) bisect(from int64, decide func(sighting) (later bool)) {
@@ -100,14 +115,67 @@ func (s *timeSearch) bisect(from int64, decide func(sighting) (later bool)) {
 	}
 }
 
-// lookAround probes all over the file.
+// lookAround probes all over the file, the more densely the nearer to its end,
+// and at its end: that is where lines are appended that are of another time.
 func (s *timeSearch) lookAround() {
+	if s.size <= probeSize {
+		return
+	}
 	for i := range int64(orderProbes) {
-		if s.fruitless >= mostFruitless || s.failed || s.size <= probeSize {
+		s.probeOnce(s.size / orderProbes * i)
+	}
+	for left := int64(probeSize); left < s.size/orderProbes; left *= 2 {
+		s.probeOnce(s.size - left)
+	}
+	if s.fruitless < mostFruitless && !s.failed {
+		s.probeEnd()
+	}
+}
+
+func (s *timeSearch) probeOnce(from int64) {
+	if s.fruitless < mostFruitless && !s.failed {
+		s.probe(from, s.size)
+	}
+}
+
+// probeEnd looks at the last lines with a time.
+func (s *timeSearch) probeEnd() {
+	for n := int64(probeSize); ; n *= 4 {
+		n = min(n, mostProbed, s.size)
+		start := s.size - n
+		text, err := s.read(start, n)
+		if err != nil {
 			return
 		}
-		s.probe(s.size/orderProbes*i, s.size)
+		seen, lines := s.lastTimes(text, start)
+		if lines < probeLines && n < min(mostProbed, s.size) {
+			continue
+		}
+		if lines > 0 {
+			s.seen = append(s.seen, seen)
+		}
+		return
 	}
+}
+
+// lastTimes reads the times of the last lines of text, which stands at an offset
+// and ends with the file. It says how many had one.
+func (s *timeSearch) lastTimes(text []byte, at int64) (seen sighting, lines int) {
+	end := len(text)
+	for timeless := 0; end > 0 && lines < probeLines && timeless < mostTimeless; {
+		start := bytes.LastIndexByte(text[:end], '\n') + 1
+		if start == 0 && at > 0 {
+			break // the line begins before
+		}
+		if t, ok := s.timeOfLine(text[start:end]); ok {
+			seen.add(at+int64(start), t)
+			lines++
+		} else {
+			timeless++
+		}
+		end = start - 1
+	}
+	return seen, lines
 }
 
 // probe looks at the first lines with a time that start from one offset on and
@@ -117,16 +185,12 @@ func (s *timeSearch) probe(from, until int64) (sighting, bool) {
 	start := max(from-1, 0)
 	for n := int64(probeSize); ; n *= 4 {
 		n = min(n, mostProbed, s.size-start)
-		if int64(cap(s.buf)) < n {
-			s.buf = make([]byte, n)
-		}
-		read, err := s.r.ReadAt(s.buf[:n], start)
-		if err != nil && !errors.Is(err, io.EOF) {
-			s.failed = true
+		text, err := s.read(start, n)
+		if err != nil {
 			return sighting{}, false
 		}
-		atEnd := errors.Is(err, io.EOF) || start+n >= s.size
-		seen, lines, done := s.times(s.buf[:read], start, until)
+		atEnd := int64(len(text)) < n || start+n >= s.size
+		seen, lines, done := s.times(text, start, until)
 		if !done && !atEnd && n < mostProbed {
 			continue
 		}
@@ -139,6 +203,20 @@ func (s *timeSearch) probe(from, until int64) (sighting, bool) {
 		}
 		return sighting{}, false
 	}
+}
+
+// read reads bytes of the file, fewer where it has become shorter. They are valid
+// until the next call.
+func (s *timeSearch) read(start, n int64) ([]byte, error) {
+	if int64(cap(s.buf)) < n {
+		s.buf = make([]byte, n)
+	}
+	read, err := s.r.ReadAt(s.buf[:n], start)
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.failed = true
+		return nil, err
+	}
+	return s.buf[:read], nil
 }
 
 // times reads the times of the first lines that start in text, which stands at
@@ -161,15 +239,7 @@ func (s *timeSearch) times(text []byte, at, until int64) (seen sighting, lines i
 			return seen, lines, false
 		}
 		if t, ok := s.timeOfLine(text[:i]); ok {
-			if lines == 0 {
-				seen = sighting{off: at, earliest: t, latest: t}
-			}
-			if t.Before(seen.earliest) {
-				seen.earliest = t
-			}
-			if t.After(seen.latest) {
-				seen.latest = t
-			}
+			seen.add(at, t)
 			lines++
 		} else if timeless++; timeless == mostTimeless {
 			s.fruitless++

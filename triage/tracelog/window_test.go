@@ -132,6 +132,37 @@ func TestNoWindowWhereTimesCannotBeRead(t *testing.T) {
 	}
 }
 
+// Lines that were brought in later stand where a binary search does not look.
+func TestAStretchOfAnotherTimeAtTheEndIsNoticed(t *testing.T) {
+	line := func(at time.Time) string {
+		return fmt.Sprintf(`{"ts":"%s","x":"%s"}`+"\n", at.Format(time.RFC3339), strings.Repeat("x", 200))
+	}
+	var inOrder strings.Builder
+	for i := range 20_000 {
+		inOrder.WriteString(line(pickAt.Add(time.Duration(i) * time.Second)))
+	}
+	older := func(lines int) string { return strings.Repeat(line(pickAt.Add(time.Minute)), lines) }
+	after := line(pickAt.Add(20_000 * time.Second))
+	for name, c := range map[string]struct {
+		text string
+		ok   bool
+	}{
+		"none":                     {inOrder.String(), true},
+		"a few lines":              {inOrder.String() + older(3), false},
+		"and a torn one":           {inOrder.String() + older(3) + `{"ts":"20`, false},
+		"and many without a time":  {inOrder.String() + older(3) + strings.Repeat("{}\n", 400), false},
+		"and blanks without end":   {inOrder.String() + older(3) + strings.Repeat("\n", mostTimeless+1), true},
+		"a twentieth":              {inOrder.String() + older(1000), false},
+		"a little, and on as ever": {inOrder.String() + older(600) + strings.Repeat(after, 150), false},
+		"a line, perhaps late":     {inOrder.String() + older(1), true},
+	} {
+		lo, hi, ok := windowOf(strings.NewReader(c.text), int64(len(c.text)), pickAt, pickAt.Add(10*time.Minute), accessSource())
+		if ok != c.ok {
+			t.Errorf("%s: [%d, %d), %v", name, lo, hi, ok)
+		}
+	}
+}
+
 func TestOneWrongTimeDoesNotMislead(t *testing.T) {
 	r := rand.New(rand.NewPCG(4, 4))
 	for range 40 {

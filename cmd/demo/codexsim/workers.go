@@ -21,6 +21,12 @@ const (
 	diesIn        = 15 * time.Millisecond  // and takes two of these to die
 	beatsEvery    = 2 * time.Second        // a heartbeat in the engine's log
 	trimsEvery    = 5                      // of the heartbeats, one comes with a trimmed cache
+
+	// Workers crash in step at first. After so many crashes each stays well for so
+	// much longer than the one before it, once: in step for ever, all of their
+	// restarts would be in a short window at one moment and out of it at the next.
+	inStepFor  = 3
+	crashApart = backoffMost / 3
 )
 
 func workerName(i int) string { return fmt.Sprintf("w%d", i) }
@@ -118,12 +124,16 @@ func (p *pool) run(ctx context.Context, w *worker) {
 
 // crashLoop exits and restarts w until the fault is over and w has been stable.
 func (p *pool) crashLoop(ctx context.Context, w *worker) {
-	for p.faults.is(Restarts) {
+	for crashes := 1; p.faults.is(Restarts); crashes++ {
 		if !p.die(ctx, w) || !wait(ctx, p.exit(w)) {
 			return
 		}
 		p.log("info", w, "worker_started", "")
-		if !wait(ctx, crashesAfter) {
+		well := crashesAfter
+		if crashes == inStepFor {
+			well += time.Duration(w.index-1) * crashApart
+		}
+		if !wait(ctx, well) {
 			return
 		}
 	}

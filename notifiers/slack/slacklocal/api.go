@@ -77,8 +77,14 @@ func (w *Workspace) method(name string) func(*call) (answer, error) {
 		return w.authTest
 	case "users.info":
 		return w.usersInfo
+	case "usergroups.list":
+		return w.groupList
+	case "usergroups.users.list":
+		return w.groupUsers
 	case "chat.postMessage":
 		return w.postMessage
+	case "chat.postEphemeral":
+		return w.postEphemeral
 	case "chat.update":
 		return w.updateMessage
 	case "chat.delete":
@@ -97,6 +103,12 @@ func (w *Workspace) method(name string) func(*call) (answer, error) {
 		return w.completeUpload
 	case "files.info":
 		return w.fileInfo
+	case "views.open":
+		return w.openView
+	case "views.update":
+		return w.updateView
+	case connectionsOpen:
+		return w.openConnection
 	}
 	return nil
 }
@@ -130,6 +142,9 @@ func (w *Workspace) serveAPI(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answered["ok"] = true
+	if name != connectionsOpen {
+		rw.Header().Set("X-OAuth-Scopes", w.scopes)
+	}
 	writeJSON(rw, answered)
 }
 
@@ -139,7 +154,10 @@ func (w *Workspace) do(name, token string, c *call, fault Fault) (answer, error)
 	if method == nil {
 		return nil, fail("unknown_method")
 	}
-	if err := w.authenticate(token); err != nil {
+	if err := w.authenticate(name, token); err != nil {
+		return nil, err
+	}
+	if err := w.permit(name); err != nil {
 		return nil, err
 	}
 	if wait := w.limits.method(name, w.clock()); wait > 0 {
@@ -147,20 +165,32 @@ func (w *Workspace) do(name, token string, c *call, fault Fault) (answer, error)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.host = c.host
 	if name == "files.completeUploadExternal" && fault.LateShare {
 		c.args[lateShare] = "true"
 	}
 	return method(c)
 }
 
-func (w *Workspace) authenticate(token string) error {
+// authenticate checks the token: the bot's, and for opening a connection the
+// app's. Each is refused in the other's place.
+func (w *Workspace) authenticate(method, token string) error {
+	wanted, other := w.token, w.appToken
+	if method == connectionsOpen {
+		wanted, other = other, wanted
+	}
+	same := func(known string) bool {
+		return known != "" && subtle.ConstantTimeCompare([]byte(token), []byte(known)) == 1
+	}
 	switch {
 	case token == "":
 		return fail("not_authed")
-	case subtle.ConstantTimeCompare([]byte(token), []byte(w.token)) != 1:
-		return fail("invalid_auth")
+	case same(wanted):
+		return nil
+	case same(other):
+		return fail("not_allowed_token_type")
 	}
-	return nil
+	return fail("invalid_auth")
 }
 
 // readCall reads a call's arguments from the query, a form or a JSON body. As

@@ -31,6 +31,10 @@ const (
 	maxTableColumns = 20
 	maxImageTitle   = 2_000
 	maxID           = 255
+	maxOverflow     = 5
+	maxConfirmTitle = 100
+	maxConfirmText  = 300
+	maxConfirmLabel = 30
 )
 
 // block is a block of any type; which fields are set depends on it.
@@ -46,6 +50,10 @@ type block struct {
 	SlackFile *slackFile   `json:"slack_file"`
 	AltText   string       `json:"alt_text"`
 	Title     *textObject  `json:"title"`
+	Label     *textObject  `json:"label"` // of an input
+	Hint      *textObject  `json:"hint"`
+	Optional  bool         `json:"optional"`
+	Input     *element     `json:"element"`
 }
 
 type textObject struct {
@@ -79,11 +87,29 @@ type element struct {
 	Options   []option        `json:"options"`
 	ImageURL  string          `json:"image_url"`
 	AltText   string          `json:"alt_text"`
+	Confirm   *confirm        `json:"confirm"`
+
+	// Of menus and text inputs.
+	Placeholder   *textObject `json:"placeholder"`
+	InitialOption *option     `json:"initial_option"`
+	InitialValue  string      `json:"initial_value"`
+	Multiline     bool        `json:"multiline"`
+	MinLength     int         `json:"min_length"`
+	MaxLength     int         `json:"max_length"`
 }
 
 type option struct {
 	Text  textObject `json:"text"`
 	Value string     `json:"value"`
+}
+
+// confirm is a question that is asked before an act.
+type confirm struct {
+	Title   *textObject `json:"title"`
+	Text    *textObject `json:"text"`
+	Confirm *textObject `json:"confirm"`
+	Deny    *textObject `json:"deny"`
+	Style   string      `json:"style"`
 }
 
 // textStyle is how rich text looks.
@@ -130,6 +156,7 @@ type checker struct {
 	chars int
 	ids   map[string]bool
 	table bool
+	view  bool // of a view, not of a message
 }
 
 // check returns invalid_blocks or msg_blocks_too_long with the details, or nil.
@@ -208,9 +235,16 @@ func (c *checker) block(at string, b *block) {
 			c.contextElement(fmt.Sprintf("%s/elements/%d", at, i), &b.Elements[i])
 		}
 	case "actions":
+		c.clickable(at)
 		c.number(at+"/elements", len(b.Elements), maxActions)
+		seen := make(map[string]bool)
 		for i := range b.Elements {
-			c.interactive(fmt.Sprintf("%s/elements/%d", at, i), &b.Elements[i])
+			e, at := &b.Elements[i], fmt.Sprintf("%s/elements/%d", at, i)
+			c.interactive(at, e)
+			if e.ActionID != "" && seen[e.ActionID] {
+				c.say(at+"/action_id", "action_id is used twice")
+			}
+			seen[e.ActionID] = true
 		}
 	case "image":
 		c.image(at, b)
@@ -218,6 +252,8 @@ func (c *checker) block(at string, b *block) {
 		c.each(at, b.Elements, c.richText)
 	case "table":
 		c.tableRows(at, b.Rows)
+	case "input":
+		c.input(at, b)
 	default:
 		c.say(at+"/type", "unsupported type: %s", b.Type)
 	}
@@ -237,6 +273,7 @@ func (c *checker) section(at string, b *block) {
 		c.object(fmt.Sprintf("%s/fields/%d", at, i), &b.Fields[i], maxFieldText, true)
 	}
 	if b.Accessory != nil {
+		c.clickable(at + "/accessory")
 		c.interactive(at+"/accessory", b.Accessory)
 	}
 }
@@ -268,23 +305,93 @@ func (c *checker) imageFields(at, imageURL, alt string) {
 	c.text(at+"/alt_text", alt, maxAlt)
 }
 
+// clickable refuses in a view what is clicked on: Slack takes it, and nothing
+// here would tell the app of it.
+func (c *checker) clickable(at string) {
+	if c.view {
+		c.say(at, "buttons and menus outside of inputs are not supported in the local channel's modals")
+	}
+}
+
+// input checks a labelled text input or menu. Slack takes them in messages
+// too, where nothing here would show them.
+func (c *checker) input(at string, b *block) {
+	if !c.view {
+		c.say(at+"/type", "unsupported type: %s", b.Type)
+		return
+	}
+	c.object(at+"/label", b.Label, maxInputLabel, false)
+	if b.Hint != nil {
+		c.object(at+"/hint", b.Hint, maxInputLabel, false)
+	}
+	e := b.Input
+	switch {
+	case e == nil:
+		c.say(at, "missing required field: element")
+	case e.Type == "static_select":
+		c.interactive(at+"/element", e)
+	case e.Type == "plain_text_input":
+		c.atMost(at+"/element/action_id", e.ActionID, maxID)
+		c.placeholder(at+"/element", e)
+		if e.MinLength < 0 || e.MinLength > maxInputLength {
+			c.say(at+"/element/min_length", "must be 0 to %d", maxInputLength)
+		}
+		if e.MaxLength < 0 || e.MaxLength > maxInputLength || (e.MaxLength > 0 && e.MaxLength < e.MinLength) {
+			c.say(at+"/element/max_length", "must be 1 to %d and no less than min_length", maxInputLength)
+		}
+		c.atMost(at+"/element/initial_value", e.InitialValue, maxInputLength)
+	default:
+		c.say(at+"/element/type", "unsupported type: %s", e.Type)
+	}
+}
+
+func (c *checker) placeholder(at string, e *element) {
+	if e.Placeholder != nil {
+		c.object(at+"/placeholder", e.Placeholder, maxPlaceholder, false)
+	}
+}
+
 // interactive checks a button, select or overflow menu.
 func (c *checker) interactive(at string, e *element) {
 	c.atMost(at+"/action_id", e.ActionID, maxID)
+	c.placeholder(at, e)
+	if e.Confirm != nil {
+		c.object(at+"/confirm/title", e.Confirm.Title, maxConfirmTitle, false)
+		c.object(at+"/confirm/text", e.Confirm.Text, maxConfirmText, true)
+		c.object(at+"/confirm/confirm", e.Confirm.Confirm, maxConfirmLabel, false)
+		c.object(at+"/confirm/deny", e.Confirm.Deny, maxConfirmLabel, false)
+		c.style(at+"/confirm/style", e.Confirm.Style)
+	}
 	switch e.Type {
 	case "button":
 		c.object(at+"/text", e.label(), maxButtonText, false)
 		c.atMost(at+"/value", str(e.Value), maxButtonValue)
 		c.atMost(at+"/url", e.URL, maxURL)
-	case "static_select", "overflow":
-		c.number(at+"/options", len(e.Options), maxOptions)
-		for i := range e.Options {
-			o := &e.Options[i]
-			c.object(fmt.Sprintf("%s/options/%d/text", at, i), &o.Text, maxOptionText, false)
-			c.atMost(fmt.Sprintf("%s/options/%d/value", at, i), o.Value, maxOptionValue)
+		c.style(at+"/style", str(e.Style))
+	case "static_select":
+		c.options(at, e, maxOptions)
+		if e.InitialOption != nil && e.option(e.InitialOption.Value) == nil {
+			c.say(at+"/initial_option", "must be one of the options")
 		}
+	case "overflow":
+		c.options(at, e, maxOverflow)
 	default:
 		c.say(at+"/type", "unsupported type: %s", e.Type)
+	}
+}
+
+func (c *checker) style(at, style string) {
+	if style != "" && style != "primary" && style != "danger" {
+		c.say(at, "must be primary or danger")
+	}
+}
+
+func (c *checker) options(at string, e *element, most int) {
+	c.number(at+"/options", len(e.Options), most)
+	for i := range e.Options {
+		o := &e.Options[i]
+		c.object(fmt.Sprintf("%s/options/%d/text", at, i), &o.Text, maxOptionText, false)
+		c.atMost(fmt.Sprintf("%s/options/%d/value", at, i), o.Value, maxOptionValue)
 	}
 }
 

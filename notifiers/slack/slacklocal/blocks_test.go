@@ -28,7 +28,21 @@ func TestBlocksAtTheirLimits(t *testing.T) {
 		"context": {maxContext, func(n int) string {
 			return `{"type":"context","elements":[` + repeated(n, `{"type":"mrkdwn","text":"c"}`) + `]}`
 		}},
-		"actions":      {maxActions, func(n int) string { return `{"type":"actions","elements":[` + repeated(n, button("b", "v")) + `]}` }},
+		"actions": {maxActions, func(n int) string {
+			return `{"type":"actions","elements":[` + repeated(n, `{"type":"button","text":{"type":"plain_text","text":"b"}}`) + `]}`
+		}},
+		"same action_id": {1, func(n int) string { return `{"type":"actions","elements":[` + repeated(n, button("b", "v")) + `]}` }},
+		"overflow": {maxOverflow, func(n int) string {
+			return strings.Replace(menu(repeated(n, `{"text":{"type":"plain_text","text":"o"},"value":"v"}`)), "static_select", "overflow", 1)
+		}},
+		"placeholder":   {maxPlaceholder, func(n int) string { return with(`"placeholder":{"type":"plain_text","text":"` + x(n) + `"}`) }},
+		"confirm title": {maxConfirmTitle, func(n int) string { return question(n, 1, 1, 1) }},
+		"confirm text":  {maxConfirmText, func(n int) string { return question(1, n, 1, 1) }},
+		"confirm yes":   {maxConfirmLabel, func(n int) string { return question(1, 1, n, 1) }},
+		"confirm no":    {maxConfirmLabel, func(n int) string { return question(1, 1, 1, n) }},
+		"initial options": {1, func(n int) string {
+			return with(fmt.Sprintf(`"initial_option":{"text":{"type":"plain_text","text":"o"},"value":"%s"}`, repeated(n, "v")))
+		}},
 		"button text":  {maxButtonText, func(n int) string { return `{"type":"actions","elements":[` + button(x(n), "v") + `]}` }},
 		"button value": {maxButtonValue, func(n int) string { return `{"type":"actions","elements":[` + button("b", x(n)) + `]}` }},
 		"options":      {maxOptions, func(n int) string { return menu(repeated(n, `{"text":{"type":"plain_text","text":"o"},"value":"v"}`)) }},
@@ -66,7 +80,17 @@ func button(text, value string) string {
 }
 
 func menu(options string) string {
-	return `{"type":"section","text":{"type":"plain_text","text":"t"},"accessory":{"type":"overflow","action_id":"a","options":[` + options + `]}}`
+	return `{"type":"section","text":{"type":"plain_text","text":"t"},"accessory":{"type":"static_select","action_id":"a","options":[` + options + `]}}`
+}
+
+// with is a menu with something more.
+func with(more string) string {
+	return strings.Replace(menu(`{"text":{"type":"plain_text","text":"o"},"value":"v"}`), `"action_id":"a",`, `"action_id":"a",`+more+`,`, 1)
+}
+
+func question(title, text, yes, no int) string {
+	return with(fmt.Sprintf(`"confirm":{"title":{"type":"plain_text","text":%q},"text":{"type":"mrkdwn","text":%q},"confirm":{"type":"plain_text","text":%q},"deny":{"type":"plain_text","text":%q}}`,
+		x(title), x(text), x(yes), x(no)))
 }
 
 func rich(inline string) string {
@@ -106,6 +130,8 @@ func TestBlocksThatSlackDoesNotTake(t *testing.T) {
 		"empty context":         `{"type":"context","elements":[]}`,
 		"button in a context":   `{"type":"context","elements":[` + button("b", "v") + `]}`,
 		"mrkdwn button":         `{"type":"actions","elements":[{"type":"button","text":{"type":"mrkdwn","text":"b"}}]}`,
+		"unknown style":         `{"type":"actions","elements":[{"type":"button","style":"loud","text":{"type":"plain_text","text":"b"}}]}`,
+		"an input":              `{"type":"input","label":{"type":"plain_text","text":"l"},"element":{"type":"plain_text_input"}}`,
 		"unknown action":        `{"type":"actions","elements":[{"type":"lever"}]}`,
 		"image without alt":     `{"type":"image","image_url":"https://x.example/"}`,
 		"empty rich text":       `{"type":"rich_text","elements":[]}`,

@@ -26,11 +26,16 @@ type Fault struct {
 	// LateShare lets files.completeUploadExternal answer ok without sharing
 	// the file; ReleaseShares shares it later.
 	LateShare bool
+	// Lost drops what is sent over Socket Mode: an envelope, a ping, or an
+	// acknowledgement of the app's.
+	Lost bool
+	// Twice sends an envelope over Socket Mode twice.
+	Twice bool
 }
 
 type faults struct {
 	mu    sync.Mutex
-	plans map[string]*plan // by method, "*" for all, "upload" for the upload URL
+	plans map[string]*plan // by method and what Fail lists
 }
 
 type plan struct {
@@ -39,7 +44,9 @@ type plan struct {
 }
 
 // Fail has fault asked at each call of a method, n counting from 1. The method
-// "upload" is the upload URL and "*" is every method without a plan of its
+// "upload" is the upload URL, "response_url" a message to one; "socket", "ping"
+// and "ack" are an envelope, a ping and an acknowledgement over Socket Mode,
+// which Lost, Twice and Cut apply to. "*" is every method without a plan of its
 // own: an outage is Fail("*", …) until Fail("*", nil). A nil fault ends the plan.
 func (w *Workspace) Fail(method string, fault func(n int) Fault) {
 	w.faults.mu.Lock()

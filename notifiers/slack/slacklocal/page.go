@@ -8,7 +8,9 @@ import (
 	"html/template"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -18,8 +20,8 @@ import (
 var pageFiles embed.FS
 
 // pageTemplates are parsed once; a test holds them to be right.
-func pageTemplates() *template.Template {
-	functions := template.FuncMap{"signed": signed}
+func (w *Workspace) pageTemplates() *template.Template {
+	functions := template.FuncMap{"signed": signed, "named": w.mentionName}
 	return template.Must(template.New("").Funcs(functions).ParseFS(pageFiles, "page/*.html"))
 }
 
@@ -42,22 +44,31 @@ type channelView struct {
 	Threads  []shownMessage // the newest first
 	Older    string         // ts to go on from, "" at the end
 	Paged    bool           // not the newest page
+	Live     bool           // an app listens
+	Modal    *modalView     // nil for none
 }
 
 type pageView struct {
 	Title    string
+	Me       Person
+	Others   []Person // whom one can be instead
+	As       string   // the query that keeps who one is, "" where there is one person only
 	Channels []channelView
 	Channel  *channelView
 }
 
-func (w *Workspace) routePages(r *mux.Router) {
-	p := pages{w: w, templates: pageTemplates()}
+func (w *Workspace) routePages(all *mux.Router) {
+	r := all.NewRoute().Subrouter()
+	r.Use(localOnly)
+	p := pages{w: w, templates: w.pageTemplates()}
 	r.HandleFunc("/", p.index).Methods(http.MethodGet)
 	r.HandleFunc("/c/{channel}", p.channel).Methods(http.MethodGet)
 	r.HandleFunc("/live", w.serveLive).Methods(http.MethodGet)
+	r.HandleFunc("/act/{act}", w.serveAct).Methods(http.MethodPost)
 	assets := map[string]string{
 		"style.css": "text/css; charset=utf-8",
 		"live.js":   "text/javascript; charset=utf-8",
+		"act.js":    "text/javascript; charset=utf-8",
 		"icon.svg":  "image/svg+xml",
 	}
 	for _, sign := range signs {
@@ -66,6 +77,17 @@ func (w *Workspace) routePages(r *mux.Router) {
 	for name, mediaType := range assets {
 		r.HandleFunc("/"+name, asset(name, mediaType)).Methods(http.MethodGet)
 	}
+}
+
+// localOnly refuses a page to whoever asks by a name of somebody else's.
+func localOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if !local(r) {
+			http.Error(rw, "open the page by its address, such as 127.0.0.1", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(rw, r)
+	})
 }
 
 // asset serves one of the page's own files.
@@ -87,18 +109,40 @@ type pages struct {
 	templates *template.Template
 }
 
-func (p pages) index(rw http.ResponseWriter, _ *http.Request) {
-	p.serve(rw, pageView{Title: "Channels", Channels: p.w.channelList()})
+// of begins a page for whom the query names, or the first person there is.
+func (p pages) of(r *http.Request, title string) pageView {
+	v := pageView{Title: title, Me: p.w.people[0]}
+	if me, ok := p.w.person(r.URL.Query().Get("as")); ok {
+		v.Me = me
+	}
+	if len(p.w.people) > 1 {
+		v.As = "?as=" + url.QueryEscape(v.Me.ID)
+	}
+	for _, other := range p.w.people {
+		if other != v.Me {
+			v.Others = append(v.Others, other)
+		}
+	}
+	return v
+}
+
+func (p pages) index(rw http.ResponseWriter, r *http.Request) {
+	v := p.of(r, "Channels")
+	v.Channels = p.w.channelList()
+	p.serve(rw, v)
 }
 
 func (p pages) channel(rw http.ResponseWriter, r *http.Request) {
-	c := p.w.channelPage(mux.Vars(r)["channel"], r.URL.Query().Get("before"))
+	v := p.of(r, "No such channel")
+	c := p.w.channelPage(mux.Vars(r)["channel"], r.URL.Query().Get("before"), v.Me.ID)
 	if c == nil {
 		rw.WriteHeader(http.StatusNotFound)
-		p.serve(rw, pageView{Title: "No such channel", Channels: p.w.channelList()})
+		v.Channels = p.w.channelList()
+		p.serve(rw, v)
 		return
 	}
-	p.serve(rw, pageView{Title: "#" + c.Name, Channel: c})
+	v.Title, v.Channel = "#"+c.Name, c
+	p.serve(rw, v)
 }
 
 func (p pages) serve(rw http.ResponseWriter, v pageView) {
@@ -127,17 +171,26 @@ func (w *Workspace) channelList() []channelView {
 	return list
 }
 
-// channelPage is the channel's newest threads, or those before a ts. It is nil
-// when there is no such channel, by name or ID.
-func (w *Workspace) channelPage(name, before string) *channelView {
+// channelPage is the channel's newest threads, or those before a ts, as one
+// person sees them. It is nil when there is no such channel, by name or ID.
+func (w *Workspace) channelPage(name, before, me string) *channelView {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	c, err := w.channelFor(name, true)
 	if err != nil {
 		return nil
 	}
-	v := &channelView{ID: c.ID, Name: c.Name, Archived: c.Archived, Messages: len(c.messages), Paged: before != ""}
-	for _, t := range slices.Backward(c.threads()) {
+	v := &channelView{
+		ID: c.ID, Name: c.Name, Archived: c.Archived, Messages: len(c.messages), Paged: before != "",
+		Live: w.listens(), Modal: w.modalView(me),
+	}
+	threads := c.threads()
+	hidden := w.weave(threads, c.ID, me)
+	if before == "" {
+		threads = append(threads, hidden...)
+		slices.SortStableFunc(threads, func(a, b Thread) int { return strings.Compare(a.TS, b.TS) })
+	}
+	for _, t := range slices.Backward(threads) {
 		if before != "" && t.TS >= before {
 			continue
 		}
@@ -145,13 +198,37 @@ func (w *Workspace) channelPage(name, before string) *channelView {
 			v.Older = v.Threads[len(v.Threads)-1].TS
 			break
 		}
-		m := w.show(&t.Message)
+		m := w.showTo(me, &t.Message)
 		for i := range t.Replies {
-			m.Replies = append(m.Replies, w.show(&t.Replies[i]))
+			m.Replies = append(m.Replies, w.showTo(me, &t.Replies[i]))
 		}
 		v.Threads = append(v.Threads, m)
 	}
 	return v
+}
+
+// weave puts what one person alone sees into the threads where it was said,
+// and returns what stands in the channel itself. Call with mu held.
+func (w *Workspace) weave(threads []Thread, channelID, me string) (top []Thread) {
+	for _, e := range w.ephemerals {
+		if e.For != me || e.Channel != channelID {
+			continue
+		}
+		i := slices.IndexFunc(threads, func(t Thread) bool { return t.TS == e.ThreadTS })
+		if i < 0 {
+			top = append(top, Thread{Message: e.Message})
+			continue
+		}
+		threads[i].Replies = append(threads[i].Replies, e.Message)
+		slices.SortStableFunc(threads[i].Replies, func(a, b Message) int { return strings.Compare(a.TS, b.TS) })
+	}
+	return top
+}
+
+func (w *Workspace) showTo(me string, m *Message) shownMessage {
+	s := w.show(m)
+	s.Hidden = w.ephemeral(me, m.TS) != nil
+	return s
 }
 
 // serveLive tells a page, by server-sent events, that something has changed.

@@ -64,7 +64,7 @@ func TestThePageShowsEveryBlock(t *testing.T) {
 	for _, want := range []string{
 		"<h2>the header</h2>", "<strong>bold</strong>", "<em>it</em>", "<s>no</s>", "<code>code</code>",
 		`<a href="https://a.example/" rel="noopener noreferrer">a link</a>`, `<span class="date">the date</span>`, "a_b_c 2 * 3 * 4",
-		"<li>*a field*</li>", "one / two", "<hr>", "the <strong>context</strong>", "an icon", "Press</button>",
+		"<li>*a field*</li>", ">one</button>", ">two</button>", "<hr>", "the <strong>context</strong>", "an icon", "Press</button>",
 		`<a href="https://x.example/p.png" rel="noopener noreferrer">a chart</a>`, "its title",
 		"<strong>rich</strong>", "rich link</a>", "a rich date", ":tada:", "#C1", ">pre  formatted</pre>",
 		"<blockquote>a quote</blockquote>", "an item", `<th scope="col">column</th>`, "<td>42</td>", "rich cell",
@@ -210,7 +210,7 @@ func TestSignsAreShownWithoutAnEmojiFont(t *testing.T) {
 
 func TestThePagesOwnFiles(t *testing.T) {
 	f := setUp(t, Options{})
-	for path, kind := range map[string]string{"/style.css": "text/css", "/live.js": "text/javascript", "/icon.svg": "image/svg+xml"} {
+	for path, kind := range map[string]string{"/style.css": "text/css", "/live.js": "text/javascript", "/act.js": "text/javascript", "/icon.svg": "image/svg+xml"} {
 		if status, body, header := f.get(t, path); status != http.StatusOK || body == "" || !strings.HasPrefix(header.Get("Content-Type"), kind) {
 			t.Errorf("%s: %d, %s", path, status, header.Get("Content-Type"))
 		}

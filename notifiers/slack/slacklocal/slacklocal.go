@@ -1,7 +1,9 @@
 // Package slacklocal is a small Slack workspace inside the process: the Web
 // API methods that triagebot uses, with Slack's own limits and errors, and a
-// page that shows the channels to a person. The demo, the browser tests and
-// the crash tests drive the one real Slack code path against it.
+// page on which a person sees the channels and acts in them: by slash commands,
+// mentions, buttons and modals, of which the app hears over signed HTTP or
+// Socket Mode. The demo, the browser tests and the crash tests drive the one
+// real Slack code path against it.
 //
 // Where Slack's behaviour is known it is kept, also where it is a nuisance: a
 // reply to a deleted parent lands in the channel, a finished upload need not
@@ -11,6 +13,7 @@ package slacklocal
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -51,6 +54,21 @@ type Options struct {
 	Token string
 	// Clock tells the time; time.Now by default.
 	Clock func() time.Time
+	// Scopes are the token's, separated by commas; DefaultScopes by default.
+	Scopes string
+	// AppToken is the app-level token (xapp-…) that opens Socket Mode
+	// connections; "" is an app without Socket Mode.
+	AppToken string
+	// App is where people's acts are sent over HTTP; nil is over Socket Mode.
+	// It can be set later by SetApp.
+	App *App
+	// Commands are the slash commands that the app has registered, with their
+	// slash; /triage and /maintenance by default.
+	Commands []string
+	// People are who can act; one person called "you" by default.
+	People []Person
+	// Groups are user groups by ID, with their members' IDs.
+	Groups map[string][]string
 	// Limits are the rates that are enforced; the zero value enforces none.
 	// SlackLimits returns Slack's own.
 	Limits Limits
@@ -58,11 +76,17 @@ type Options struct {
 
 // Workspace is one local Slack workspace. It is safe for concurrent use.
 type Workspace struct {
-	token  string
-	clock  func() time.Time
-	limits *limiter
-	faults faults
-	done   chan struct{} // closed by Close: live pages end
+	token      string
+	appToken   string
+	scopes     string
+	commands   []string
+	people     []Person
+	clock      func() time.Time
+	limits     *limiter
+	faults     faults
+	done       chan struct{} // closed by Close: live pages end
+	sockets    *sockets
+	deliveries *deliveries
 
 	mu        sync.Mutex
 	closed    bool
@@ -77,6 +101,14 @@ type Workspace struct {
 	postOrder []string // nonces in order of first post, to bound postCount
 	journal   *journal // nil without one
 	watchers  map[chan struct{}]struct{}
+
+	app        *App                // nil: Socket Mode
+	host       string              // under which the app knows the workspace
+	groups     map[string][]string // members by group ID
+	triggers   tickets
+	hooks      tickets // response URLs
+	ephemerals []*Ephemeral
+	modals     map[string]*view // by user ID
 }
 
 // New opens a workspace, reading back its journal where it has one. An error
@@ -91,15 +123,33 @@ func New(o Options) (*Workspace, error) {
 	if len(o.Channels) == 0 {
 		o.Channels = []string{"incidents"}
 	}
+	if o.Scopes == "" {
+		o.Scopes = DefaultScopes
+	}
+	if len(o.Commands) == 0 {
+		o.Commands = []string{"/triage", "/maintenance"}
+	}
 	w := &Workspace{
-		token:     o.Token,
-		clock:     o.Clock,
-		limits:    newLimiter(o.Limits),
-		done:      make(chan struct{}),
-		channels:  make(map[string]*channel),
-		files:     make(map[string]*file),
-		postCount: make(map[string]int),
-		watchers:  make(map[chan struct{}]struct{}),
+		token:      o.Token,
+		appToken:   o.AppToken,
+		scopes:     o.Scopes,
+		commands:   slices.Clone(o.Commands),
+		clock:      o.Clock,
+		limits:     newLimiter(o.Limits),
+		done:       make(chan struct{}),
+		deliveries: newDeliveries(),
+		channels:   make(map[string]*channel),
+		files:      make(map[string]*file),
+		postCount:  make(map[string]int),
+		watchers:   make(map[chan struct{}]struct{}),
+		modals:     make(map[string]*view),
+	}
+	w.sockets = newSockets(&w.faults)
+	if err := w.settle(o.People, o.Groups); err != nil {
+		return nil, err
+	}
+	if err := w.SetApp(o.App); err != nil {
+		return nil, err
 	}
 	if o.Journal != "" {
 		if err := w.openJournal(o.Journal); err != nil {
@@ -115,16 +165,26 @@ func New(o Options) (*Workspace, error) {
 	return w, nil
 }
 
-// Close ends the live pages and closes the journal. API calls that come later
+// Close ends the live pages, the connections and the events on their way, and
+// closes the journal. API calls that come later
 // answer fatal_error.
 func (w *Workspace) Close() error {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	if w.closed {
+		w.mu.Unlock()
 		return nil
 	}
 	w.closed = true
 	close(w.done)
+	app := w.app
+	w.mu.Unlock()
+	w.sockets.end()
+	w.deliveries.end()
+	if app != nil {
+		app.Client.CloseIdleConnections()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.journal == nil {
 		return nil
 	}
@@ -137,6 +197,8 @@ func (w *Workspace) Handler() http.Handler {
 	r.HandleFunc("/api/{method}", w.serveAPI).Methods(http.MethodPost, http.MethodGet)
 	r.HandleFunc("/upload/{id}", w.serveUpload).Methods(http.MethodPost)
 	r.HandleFunc("/files/{id}/{name}", w.serveFile).Methods(http.MethodGet, http.MethodHead)
+	r.HandleFunc("/hook/{id}", w.serveHook).Methods(http.MethodPost)
+	r.HandleFunc(socketPath, w.serveSocket).Methods(http.MethodGet)
 	w.routePages(r)
 	return r
 }

@@ -188,13 +188,18 @@ func (w *Workspace) apply(e event) error {
 			return err
 		}
 	}
+	w.wake()
+	return nil
+}
+
+// wake tells the pages that something has changed. Call with mu held.
+func (w *Workspace) wake() {
 	for c := range w.watchers {
 		select {
 		case c <- struct{}{}:
 		default: // it has a change to look at already
 		}
 	}
-	return nil
 }
 
 // change makes a change in memory, within the bounds. Call with mu held.

@@ -11,12 +11,13 @@ import (
 
 // shownBlock is a block as the page shows it.
 type shownBlock struct {
-	Type    string // header, text, fields, context, buttons, image, divider, table, unknown
+	Type    string // header, text, fields, context, buttons, image, divider, table, input, unknown
 	Spans   []span
 	Fields  [][]span
 	Parts   []part // of rich text
 	Rows    [][][]span
-	Buttons []string
+	Widgets []widget
+	Input   *input
 	Image   string // URL
 	Alt     string
 }
@@ -50,8 +51,8 @@ func (p *part) all() []span {
 
 // view is the message's content. A message without blocks is its text.
 func (m *Message) view() []shownBlock {
-	blocks, err := parseBlocks(m.Blocks)
-	if err != nil || len(blocks) == 0 {
+	_, blocks := named(m.Blocks)
+	if len(blocks) == 0 {
 		if m.Text == "" {
 			return nil
 		}
@@ -74,7 +75,7 @@ func (b *block) view() []shownBlock {
 			s.Fields = append(s.Fields, object(&b.Fields[i]))
 		}
 		if b.Accessory != nil {
-			s.Buttons = buttons([]element{*b.Accessory})
+			s.Widgets = b.widgets()
 		}
 		return []shownBlock{s}
 	case "context":
@@ -88,7 +89,9 @@ func (b *block) view() []shownBlock {
 		}
 		return []shownBlock{s}
 	case "actions":
-		return []shownBlock{{Type: "buttons", Buttons: buttons(b.Elements)}}
+		return []shownBlock{{Type: "buttons", Widgets: b.widgets()}}
+	case "input":
+		return []shownBlock{{Type: "input", Input: b.inputView()}}
 	case "image":
 		s := shownBlock{Type: "image", Image: b.ImageURL, Alt: b.AltText, Spans: object(b.Title)}
 		return []shownBlock{s}
@@ -104,23 +107,6 @@ func (b *block) view() []shownBlock {
 		return []shownBlock{s}
 	}
 	return []shownBlock{{Type: "unknown", Spans: []span{{Kind: spanText, Text: "(a block of type " + b.Type + ")"}}}}
-}
-
-func buttons(elements []element) []string {
-	var labels []string
-	for i := range elements {
-		e := &elements[i]
-		if t := e.label(); t != nil {
-			labels = append(labels, t.Text)
-			continue
-		}
-		names := make([]string, 0, len(e.Options))
-		for _, o := range e.Options {
-			names = append(names, o.Text.Text)
-		}
-		labels = append(labels, strings.Join(names, " / "))
-	}
-	return labels
 }
 
 func parts(elements []element) []part {
@@ -165,6 +151,8 @@ type shownMessage struct {
 	TS      string
 	Version int
 	Who     string
+	IsBot   bool
+	Hidden  bool // seen by one person only
 	At      time.Time
 	Edited  bool
 	Gone    bool
@@ -172,9 +160,6 @@ type shownMessage struct {
 	Files   []shownFile
 	Replies []shownMessage
 }
-
-// Author is who wrote the message, and whether that is the bot.
-func (m *shownMessage) IsBot() bool { return m.Who == "triagebot" }
 
 // shownFile is an upload as the page shows it.
 type shownFile struct {
@@ -189,18 +174,18 @@ type shownFile struct {
 func (w *Workspace) show(m *Message) shownMessage {
 	us, _ := parseTS(m.TS)
 	s := shownMessage{
-		TS: m.TS, Version: m.Edits, Who: "triagebot", At: time.UnixMicro(us).UTC(),
+		TS: m.TS, Version: m.Edits, Who: BotName, IsBot: true, At: time.UnixMicro(us).UTC(),
 		Edited: m.Edits > 0, Gone: m.Subtype == tombstone, Blocks: m.view(),
 	}
 	if m.BotID != BotID && !s.Gone {
-		s.Who = m.User
+		s.Who, s.IsBot = w.nameOf(m.User), m.BotID != ""
 		if s.Who == "" {
 			s.Who = m.BotID
 		}
 	}
 	if s.Gone {
 		s.Version = -1
-		s.Who = "somebody"
+		s.Who, s.IsBot = "somebody", false
 	}
 	for _, id := range m.Files {
 		f := w.files[id]

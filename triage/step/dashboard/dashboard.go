@@ -64,14 +64,9 @@ func Parse(data []byte) (*Dashboard, error) {
 	if len(data) > MaxSize {
 		return nil, fmt.Errorf("the dashboard is over %d MiB", MaxSize>>20)
 	}
-	var wrapped struct {
-		Dashboard json.RawMessage `json:"dashboard"`
-	}
-	if err := json.Unmarshal(data, &wrapped); err != nil {
-		return nil, fmt.Errorf("the dashboard is no JSON: %w", jsonError(data, err))
-	}
-	if bytes.HasPrefix(bytes.TrimSpace(wrapped.Dashboard), []byte("{")) {
-		data = wrapped.Dashboard
+	data, err := unwrapped(data)
+	if err != nil {
+		return nil, err
 	}
 	var wire dashboardJSON
 	if err := json.Unmarshal(data, &wire); err != nil {
@@ -82,27 +77,89 @@ func Parse(data []byte) (*Dashboard, error) {
 		panels = append(panels, row.Panels...)
 	}
 	d := &Dashboard{UID: wire.UID, Title: wire.Title, Version: wire.SchemaVersion}
-	for i := range wire.Templating.List {
-		if i == maxVariables {
-			return nil, fmt.Errorf("the dashboard has more than %d variables", maxVariables)
-		}
-		d.Variables = append(d.Variables, wire.Templating.List[i].variable())
+	if len(wire.Templating.List)+len(wire.Variables) > maxVariables {
+		return nil, fmt.Errorf("the dashboard has more than %d variables", maxVariables)
 	}
-	for _, p := range panels {
-		for _, p := range append([]panelJSON{p}, p.Panels...) { // a collapsed row holds its panels
-			if p.Type == "row" {
-				continue
-			}
-			if len(d.Panels) == maxPanels {
-				return nil, fmt.Errorf("the dashboard has more than %d panels", maxPanels)
-			}
-			d.Panels = append(d.Panels, p.panel())
+	for _, raw := range wire.Templating.List {
+		d.Variables = append(d.Variables, decodeVariable(raw))
+	}
+	for _, raw := range wire.Variables {
+		d.Variables = append(d.Variables, decodeVariableKind(raw))
+	}
+	all := elements(wire.Elements)
+	for _, raw := range panels {
+		p := decodePanel(raw)
+		all = append(all, p)
+		for _, inner := range p.Panels { // a collapsed row holds its panels
+			all = append(all, decodePanel(inner))
 		}
+	}
+	for i := range all {
+		if all[i].Type == "row" {
+			continue
+		}
+		if len(d.Panels) == maxPanels {
+			return nil, fmt.Errorf("the dashboard has more than %d panels", maxPanels)
+		}
+		d.Panels = append(d.Panels, all[i].panel())
 	}
 	if len(d.Panels) == 0 {
 		return nil, errors.New("the dashboard has no panels; is it one of Grafana's? Export it with Share, Export, Save to file")
 	}
 	return d, nil
+}
+
+// unwrapped is a dashboard's own JSON: the file, or what stands under
+// "dashboard" in an answer of Grafana's API, or under "spec" where Grafana 12 and
+// later export the dashboard as a resource.
+func unwrapped(data []byte) ([]byte, error) {
+	outer, err := readWrapping(data)
+	if err != nil {
+		return nil, err
+	}
+	inner, uid := data, ""
+	switch {
+	case isObject(outer.Dashboard):
+		inner = outer.Dashboard
+	case isObject(outer.Spec):
+		inner, uid = outer.Spec, outer.Metadata.Name
+		if outer, err = readWrapping(inner); err != nil {
+			return nil, err
+		}
+	}
+	if uid != "" && outer.UID == nil {
+		return withUID(inner, uid)
+	}
+	return inner, nil
+}
+
+// wrapping is what tells how a dashboard is wrapped.
+type wrapping struct {
+	Dashboard json.RawMessage `json:"dashboard"`
+	Spec      json.RawMessage `json:"spec"`
+	UID       *string         `json:"uid"`
+	Metadata  struct {
+		Name string `json:"name"`
+	} `json:"metadata"`
+}
+
+func readWrapping(data []byte) (w wrapping, err error) {
+	if err := json.Unmarshal(data, &w); err != nil {
+		return w, fmt.Errorf("the dashboard is no JSON: %w", jsonError(data, err))
+	}
+	return w, nil
+}
+
+func isObject(raw json.RawMessage) bool { return bytes.HasPrefix(bytes.TrimSpace(raw), []byte("{")) }
+
+// withUID gives a resource's dashboard its uid, which is the resource's name.
+func withUID(spec []byte, uid string) ([]byte, error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(spec, &fields); err != nil {
+		return nil, fmt.Errorf("the dashboard is no JSON: %w", err)
+	}
+	fields["uid"], _ = json.Marshal(uid) // a text always is JSON
+	return json.Marshal(fields)
 }
 
 // jsonError says in which line it went wrong.

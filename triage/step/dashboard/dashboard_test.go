@@ -51,6 +51,36 @@ func TestWhatIsNoDashboardIsRefused(t *testing.T) {
 	}
 }
 
+// A plugin's options may be anything; whoever asks for the panel beside it does
+// not care.
+func TestAPanelOfAnotherFormCostsOnlyItself(t *testing.T) {
+	d := parsed(t, `{"panels": [
+		{"id": 1, "title": "billing", "type": "table", "targets": [{"refId": "A", "format": 1, "rawSql": "select 1"}]},
+		{"id": "two", "title": 2, "type": {}}, 7, null, [],
+		{"id": 3, "title": "fine", "type": "stat", "targets": [{"refId": "A", "expr": "up"}]}]}`)
+	if p, err := d.Panel("fine"); err != nil || p.Unsupported != "" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if p, err := d.Panel("billing"); err != nil || p.ID != 1 || !strings.Contains(p.Unsupported, "does not have Grafana's form: json: cannot unmarshal number") {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+// Grafana 12 and later export a dashboard as a resource.
+func TestAnExportedResourceIsRead(t *testing.T) {
+	const panels = `"panels": [{"id": 1, "title": "p", "type": "stat", "targets": [{"refId": "A", "expr": "up"}]}]`
+	for text, uid := range map[string]string{
+		`{"apiVersion": "dashboard.grafana.app/v1beta1", "kind": "Dashboard", "metadata": {"name": "codex-app"}, "spec": {"title": "D", ` + panels + `}}`: "codex-app",
+		`{"kind": "Dashboard", "metadata": {"name": "codex-app"}, "spec": {"uid": "own", ` + panels + `}}`:                                                "own",
+		`{"kind": "Dashboard", "spec": {` + panels + `}}`:                                                                                                 "",
+	} {
+		d, err := Parse([]byte(text))
+		if err != nil || d.UID != uid || len(d.Panels) != 1 {
+			t.Errorf("%s: %+v, %v", text, d, err)
+		}
+	}
+}
+
 func TestWhatCannotBeDrawnIsNamed(t *testing.T) {
 	const target = `"targets": [{"refId": "A", "expr": "up"}]`
 	for panel, want := range map[string]string{
@@ -73,13 +103,44 @@ func TestWhatCannotBeDrawnIsNamed(t *testing.T) {
 	}
 }
 
+// What a picture would show otherwise in Grafana is named, in dashboards of any
+// age.
+func TestWhatIsNotAppliedIsNamed(t *testing.T) {
+	const target = `"targets": [{"refId": "A", "expr": "up"}]`
+	for panel, want := range map[string]string{
+		`"type": "timeseries", "timeShift": "1d", "timeFrom": "6h"`:                                                                                                                 "[the panel's own time range 6h the panel's time shift of 1d]",
+		`"type": "timeseries", "timeShift": null, "timeFrom": null`:                                                                                                                 "[]",
+		`"type": "graph", "stack": true, "yaxes": [{"logBase": 10}], "seriesOverrides": [{"alias": "x"}]`:                                                                           "[stacking log axis overrides of the old graph's series]",
+		`"type": "graph", "stack": false, "yaxes": [{"logBase": 1}], "seriesOverrides": []`:                                                                                         "[]",
+		`"type": "timeseries", "fieldConfig": {"defaults": {"custom": {"transform": "negative-Y"}}}`:                                                                                "[transform negative-Y]",
+		`"type": "timeseries", "fieldConfig": {"overrides": [{"matcher": {"id": "byName", "options": "a"}, "properties": [{"id": "custom.transform", "value": "negative-Y"}]}]}`:    "[transform negative-Y]",
+		`"type": "timeseries", "fieldConfig": {"overrides": [{"matcher": {"id": "byRegexp", "options": "/a/x"}, "properties": [{"id": "unit", "value": "s"}]}]}`:                    "[override byRegexp]",
+		`"type": "timeseries", "fieldConfig": {"defaults": {"custom": {"transform": "none", "scaleDistribution": {"type": "linear"}}}, "overrides": []}, "yaxis": {"align": false}`: "[]",
+	} {
+		d := parsed(t, `{"panels": [{"id": 1, `+panel+`, `+target+`}]}`)
+		if got := fmt.Sprint(d.Panels[0].Transforms); got != want {
+			t.Errorf("%s: %s, want %s", panel, got, want)
+		}
+	}
+}
+
+func TestTheOldHeatmapKeepsItsUnit(t *testing.T) {
+	const heatmap = `{"panels": [{"id": 1, "type": "heatmap", "dataFormat": %q, "yAxis": {"format": "s", "decimals": 0}, "targets": [{"expr": "up", "format": "heatmap"}]}]}`
+	if p := parsed(t, fmt.Sprintf(heatmap, "tsbuckets")).Panels[0]; p.Unsupported != "" || p.Field.Unit != "s" || *p.Field.Decimals != 0 {
+		t.Errorf("%+v", p)
+	}
+	if p := parsed(t, fmt.Sprintf(heatmap, "timeseries")).Panels[0]; !strings.Contains(p.Unsupported, "counts its values into buckets itself") {
+		t.Errorf("%+v", p)
+	}
+}
+
 func TestOverridesChangeTheirSeries(t *testing.T) {
 	d := parsed(t, `{"panels": [{"type": "timeseries", "targets": [{"expr": "up"}], "fieldConfig": {
 		"defaults": {"unit": "ms", "decimals": 1, "thresholds": {"mode": "absolute", "steps": [{"color": "green", "value": null}, {"color": "red", "value": 80}, {"color": "orange", "value": 50}]}},
 		"overrides": [
 			{"matcher": {"id": "byFrameRefID", "options": "B"}, "properties": [{"id": "unit", "value": "s"}, {"id": "custom.lineStyle", "value": {"fill": "dash"}}]},
 			{"matcher": {"id": "byName", "options": "a"}, "properties": [{"id": "displayName", "value": "A!"}, {"id": "decimals", "value": "many"}, {"id": "color", "value": {"mode": "fixed", "fixedColor": "red"}}]},
-			{"matcher": {"id": "byRegexp", "options": "/^w[0-9]$/"}, "properties": [{"id": "custom.hideFrom", "value": {"viz": true}}]}]}}]}`)
+			{"matcher": {"id": "byRegexp", "options": "/^W[0-9]$/i"}, "properties": [{"id": "custom.hideFrom", "value": {"viz": true}}]}]}}]}`)
 	p := &d.Panels[0]
 	if f := p.FieldOf("A", "x"); f.Unit != "ms" || f.Dashed || f.ColorOf(49) != "green" || f.ColorOf(50) != "orange" || f.ColorOf(1000) != "red" {
 		t.Errorf("%+v", f)
@@ -126,6 +187,9 @@ func TestValuesAreWrittenInGrafanasUnits(t *testing.T) {
 		{`"decimals": 9999999`, 1.5, "1.5000000000"},
 		{`"decimals": -5`, 1.5, "2"},
 		{`"mappings": [{"type": "value", "options": {"1": {"text": "ON"}}}, {"type": "range", "options": {"from": 2, "to": null, "result": {"text": "many"}}}, {"type": "special", "options": {"match": "null+nan", "result": {"text": "n/a"}}}]`, 1, "ON"},
+		{`"mappings": [{"id": 0, "op": "=", "type": 1, "value": "1", "text": "ON"}, {"type": 2, "from": "2", "to": "9", "text": "many"}]`, 1, "ON"},
+		{`"mappings": [{"id": 0, "op": "=", "type": 1, "value": "1", "text": "ON"}, {"type": 2, "from": "2", "to": "9", "text": "many"}]`, 7, "many"},
+		{`"mappings": [{"type": 1, "value": "null", "text": "N/A"}, {"type": 1, "value": "x", "text": "?"}]`, math.NaN(), "N/A"},
 		{`"mappings": [{"type": "range", "options": {"from": 2, "to": null, "result": {"text": "many"}}}]`, 7, "many"},
 		{`"mappings": [{"type": "special", "options": {"match": "nan", "result": {"text": "n/a"}}}]`, math.NaN(), "n/a"},
 	} {
@@ -141,6 +205,7 @@ func TestValuesAreWrittenInGrafanasUnits(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(variables))
+	f.Add([]byte(v2))
 	f.Add([]byte(`{"panels": [{"type": "graph", "thresholds": "1,2", "yaxes": [{"min": "x"}], "targets": [{"expr": "up"}]}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d, err := Parse(data)

@@ -5,6 +5,7 @@ package dashboard
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"regexp"
 	"slices"
@@ -68,6 +69,7 @@ type fieldJSON struct {
 		ScaleDistribution struct {
 			Type string `json:"type"`
 		} `json:"scaleDistribution"`
+		Transform string `json:"transform"` // negative-Y, constant
 	} `json:"custom"`
 }
 
@@ -151,13 +153,30 @@ func (o *Override) matching(text string) bool {
 	case "byName", "byFrameRefID":
 		return true
 	case "byRegexp":
-		// Written as in JavaScript, between slashes.
-		body := strings.TrimSuffix(strings.TrimPrefix(text, "/"), "/")
 		var err error
-		o.pattern, err = regexp.Compile(body)
+		o.pattern, err = javaScriptPattern(text)
 		return err == nil
 	}
 	return false
+}
+
+// javaScriptPattern compiles a pattern as JavaScript writes it: /a b/i, or bare.
+func javaScriptPattern(text string) (*regexp.Regexp, error) {
+	end := strings.LastIndexByte(text, '/')
+	if end <= 0 || text[0] != '/' {
+		return regexp.Compile(text)
+	}
+	body := text[1:end]
+	for _, flag := range text[end+1:] {
+		switch flag {
+		case 'i', 'm', 's':
+			body = "(?" + string(flag) + ")" + body
+		case 'g', 'u', 'y': // of no effect on whether it matches
+		default:
+			return nil, fmt.Errorf("unknown flag %c", flag)
+		}
+	}
+	return regexp.Compile(body)
 }
 
 // FieldOf is how the series of a query and of a name is shown.
@@ -232,16 +251,19 @@ func mappings(raw json.RawMessage) []mapping {
 		Color string `json:"color"`
 	}
 	var all []struct {
-		Type    string          `json:"type"`
+		Type    json.RawMessage `json:"type"`
 		Options json.RawMessage `json:"options"`
+		oldMapping
 	}
 	if json.Unmarshal(raw, &all) != nil {
 		return nil
 	}
 	var out []mapping
 	for _, m := range all {
-		switch m.Type {
-		case "value":
+		switch string(m.Type) {
+		case "1", "2": // before schema version 30
+			out = append(out, m.mapping(string(m.Type) == "2")...)
+		case `"value"`:
 			var values map[string]result
 			if json.Unmarshal(m.Options, &values) != nil {
 				continue
@@ -251,7 +273,7 @@ func mappings(raw json.RawMessage) []mapping {
 					out = append(out, mapping{from: v, to: v, text: r.Text, color: r.Color})
 				}
 			}
-		case "range":
+		case `"range"`:
 			var o struct {
 				From, To *float64
 				Result   result
@@ -267,7 +289,7 @@ func mappings(raw json.RawMessage) []mapping {
 				to = *o.To
 			}
 			out = append(out, mapping{from: from, to: to, text: o.Result.Text, color: o.Result.Color})
-		case "special":
+		case `"special"`:
 			var o struct {
 				Match  string
 				Result result
@@ -278,4 +300,29 @@ func mappings(raw json.RawMessage) []mapping {
 		}
 	}
 	return out
+}
+
+// oldMapping is a mapping as it was before schema version 30, where its numbers
+// are texts.
+type oldMapping struct {
+	Value string `json:"value"`
+	From  string `json:"from"`
+	To    string `json:"to"`
+	Text  string `json:"text"`
+}
+
+func (m *oldMapping) mapping(isRange bool) []mapping {
+	from, to := m.Value, m.Value
+	if isRange {
+		from, to = m.From, m.To
+	}
+	if from == "null" && !isRange {
+		return []mapping{{nan: true, text: m.Text}}
+	}
+	low, err := strconv.ParseFloat(from, 64)
+	high, also := strconv.ParseFloat(to, 64)
+	if err != nil || also != nil {
+		return nil
+	}
+	return []mapping{{from: low, to: high, text: m.Text}}
 }

@@ -215,6 +215,23 @@ func (s *Scope) Text(text string) string {
 	})
 }
 
+// fieldReference is what a display name may say of its series, in Grafana's
+// notation: ${__field.labels.route}, ${__field.labels["route"]}, ${__series.name}.
+var fieldReference = regexp.MustCompile(`\$\{__(?:field\.labels(?:\.(\w+)|\["([^"]+)"\])|(?:field|series|data)\.(?:name|displayName))\}`)
+
+// Display is the name that a field's override or default gives a series, which
+// the legend calls legend.
+func (s *Scope) Display(name, legend string, labels triage.Labels) string {
+	// Variables first: the value of a label is data.
+	return fieldReference.ReplaceAllStringFunc(s.Text(name), func(whole string) string {
+		m := fieldReference.FindStringSubmatch(whole)
+		if key := m[1] + m[2]; key != "" {
+			return labels[key]
+		}
+		return legend
+	})
+}
+
 // label is a label's value in a legend.
 var label = regexp.MustCompile(`\{\{\s*(.+?)\s*\}\}`)
 

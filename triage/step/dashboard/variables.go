@@ -38,10 +38,30 @@ type variableJSON struct {
 	Options []struct {
 		Value json.RawMessage `json:"value"`
 	} `json:"options"`
+	Filters []struct { // of an ad hoc variable
+		Key      string `json:"key"`
+		Operator string `json:"operator"`
+		Value    string `json:"value"`
+	} `json:"filters"`
 }
 
 // all is how Grafana writes the choice of all values.
 const all = "$__all"
+
+// decodeVariable reads one variable. One that does not have Grafana's form has no
+// value, which is said where a query needs it.
+func decodeVariable(raw json.RawMessage) Variable {
+	var j variableJSON
+	if json.Unmarshal(raw, &j) == nil {
+		return j.variable()
+	}
+	var known struct {
+		Name string `json:"name"`
+		Type string `json:"type"`
+	}
+	_ = json.Unmarshal(raw, &known)
+	return Variable{Name: known.Name, Type: known.Type}
+}
 
 func (j *variableJSON) variable() Variable {
 	v := Variable{Name: j.Name, Type: j.Type, Multi: j.Multi, IncludeAll: j.IncludeAll}
@@ -67,6 +87,12 @@ func (j *variableJSON) variable() Variable {
 			v.Values = []string{query}
 		case "custom": // Grafana chooses the first
 			v.Values = v.Options[:min(1, len(v.Options))]
+		}
+	}
+	if j.Type == "adhoc" {
+		v.Values = nil
+		for _, f := range j.Filters {
+			v.Values = append(v.Values, f.Key+f.Operator+strconv.Quote(f.Value))
 		}
 	}
 	v.All = slices.Contains(v.Values, all)

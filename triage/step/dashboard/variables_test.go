@@ -145,6 +145,28 @@ func TestLegendsTakeLabelsAndVariables(t *testing.T) {
 	}
 }
 
+func TestDisplayNamesTakeLabelsAndTheLegend(t *testing.T) {
+	s := parsed(t, variables).NewScope(map[string][]string{"one": {"${__field.labels.secret}"}}, hour)
+	l := triage.Labels{"route": "${__series.name} $one", "a b": "spaced", "secret": "s3cret"}
+	for name, want := range map[string]string{
+		"${__field.labels.route}": "${__series.name} $one", `${__field.labels["a b"]} over $window`: "spaced over 1m",
+		"${__field.displayName}": "p95", "${__series.name}!": "p95!", "${__field.labels.missing}": "", "plain": "plain", "${__cell_1}": "${__cell_1}",
+	} {
+		if got := s.Display(name, "p95", l); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestAnAdHocFilterIsKept(t *testing.T) {
+	d := parsed(t, `{"panels": [{"id": 1}], "templating": {"list": [
+		{"name": "Filters", "type": "adhoc", "filters": [{"key": "job", "operator": "=~", "value": "a\"b"}]},
+		{"name": "odd", "type": "query", "current": [], "multi": "yes"}]}}`)
+	if got := d.Variables; len(got) != 2 || len(got[0].Values) != 1 || got[0].Values[0] != `job=~"a\"b"` || got[1].Name != "odd" || got[1].Values != nil {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestALinkCarriesTheValuesThatStand(t *testing.T) {
 	s := parsed(t, variables).NewScope(map[string][]string{"one": {"x y"}}, hour)
 	got := s.Values()

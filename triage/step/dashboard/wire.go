@@ -1,9 +1,11 @@
-// The JSON as Grafana writes it, versions of its schema from before 16 to 39
-// and more. Unknown keys are ignored: the format grows with each release.
+// The JSON as Grafana writes it, versions of its schema from before 16 to 42;
+// v2.go has what is different in V2. Unknown keys are ignored: the format grows
+// with each release.
 
 package dashboard
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -12,33 +14,34 @@ import (
 )
 
 type dashboardJSON struct {
-	UID           string      `json:"uid"`
-	Title         string      `json:"title"`
-	SchemaVersion int         `json:"schemaVersion"`
-	Panels        []panelJSON `json:"panels"`
+	UID           string            `json:"uid"`
+	Title         string            `json:"title"`
+	SchemaVersion int               `json:"schemaVersion"`
+	Panels        []json.RawMessage `json:"panels"`
 	Rows          []struct {
-		Panels []panelJSON `json:"panels"`
+		Panels []json.RawMessage `json:"panels"`
 	} `json:"rows"`
 	Templating struct {
-		List []variableJSON `json:"list"`
+		List []json.RawMessage `json:"list"`
 	} `json:"templating"`
+	// Of schema V2.
+	Elements  map[string]json.RawMessage `json:"elements"`
+	Variables []json.RawMessage          `json:"variables"`
 }
 
 type panelJSON struct {
-	ID              int64           `json:"id"`
-	Title           string          `json:"title"`
-	Type            string          `json:"type"`
-	Interval        string          `json:"interval"`
-	Datasource      datasourceType  `json:"datasource"`
-	Targets         []targetJSON    `json:"targets"`
-	Panels          []panelJSON     `json:"panels"`
-	LibraryPanel    json.RawMessage `json:"libraryPanel"`
-	Transformations []struct {
-		ID       string          `json:"id"`
-		Disabled bool            `json:"disabled"`
-		Options  json.RawMessage `json:"options"`
-	} `json:"transformations"`
-	FieldConfig struct {
+	ID              int64                `json:"id"`
+	Title           string               `json:"title"`
+	Type            string               `json:"type"`
+	Interval        string               `json:"interval"`
+	TimeFrom        string               `json:"timeFrom"`
+	TimeShift       string               `json:"timeShift"`
+	Datasource      datasourceType       `json:"datasource"`
+	Targets         []targetJSON         `json:"targets"`
+	Panels          []json.RawMessage    `json:"panels"`
+	LibraryPanel    json.RawMessage      `json:"libraryPanel"`
+	Transformations []transformationJSON `json:"transformations"`
+	FieldConfig     struct {
 		Defaults  fieldJSON `json:"defaults"`
 		Overrides []struct {
 			Matcher struct {
@@ -67,8 +70,42 @@ type panelJSON struct {
 		Decimals *int     `json:"decimals"`
 		Min      looseNum `json:"min"`
 		Max      looseNum `json:"max"`
+		LogBase  float64  `json:"logBase"`
 	} `json:"yaxes"`
-	RawThresholds json.RawMessage `json:"thresholds"` // text in the old singlestat panel
+	Stack           bool              `json:"stack"`
+	SeriesOverrides []json.RawMessage `json:"seriesOverrides"`
+	RawThresholds   json.RawMessage   `json:"thresholds"` // text in the old singlestat panel
+	// Of the old heatmap panel.
+	YAxis struct {
+		Format   string `json:"format"`
+		Decimals *int   `json:"decimals"`
+	} `json:"yAxis"`
+	DataFormat string `json:"dataFormat"` // tsbuckets, or timeseries for one that counts by itself
+
+	odd error // why the rest is not read
+}
+
+// decodePanel reads one panel. One that does not have Grafana's form costs only
+// itself: a plugin's options may be anything, and the panel asked for be another.
+func decodePanel(raw json.RawMessage) panelJSON {
+	var p panelJSON
+	err := json.Unmarshal(raw, &p)
+	if err == nil {
+		return p
+	}
+	var known struct {
+		ID    int64  `json:"id"`
+		Title string `json:"title"`
+		Type  string `json:"type"`
+	}
+	_ = json.Unmarshal(raw, &known) // what it has of these is how it is named
+	return panelJSON{ID: known.ID, Title: known.Title, Type: known.Type, odd: err}
+}
+
+type transformationJSON struct {
+	ID       string          `json:"id"`
+	Disabled bool            `json:"disabled"`
+	Options  json.RawMessage `json:"options"`
 }
 
 type targetJSON struct {
@@ -129,12 +166,8 @@ func (p *panelJSON) panel() Panel {
 		out.Calc = calcs[0]
 	}
 	if p.Type == "heatmap" {
-		if u := p.Options.YAxis.Unit; u != "" {
-			out.Field.Unit = u
-		}
-		if p.Options.YAxis.Decimals != nil {
-			out.Field.Decimals = p.Options.YAxis.Decimals
-		}
+		out.Field.Unit = cmp.Or(p.Options.YAxis.Unit, p.YAxis.Format, out.Field.Unit)
+		out.Field.Decimals = cmp.Or(p.Options.YAxis.Decimals, p.YAxis.Decimals, out.Field.Decimals)
 	}
 	for i, t := range p.Targets {
 		if i == maxTargets {
@@ -146,26 +179,43 @@ func (p *panelJSON) panel() Panel {
 			Heatmap: t.Format == "heatmap", Interval: t.Interval, Datasource: string(t.Datasource), Hidden: t.Hide,
 		})
 	}
-	if mode := p.FieldConfig.Defaults.Custom.Stacking.Mode; mode != "" && mode != "none" {
-		out.Transforms = append(out.Transforms, "stacking")
-	}
-	if scale := p.FieldConfig.Defaults.Custom.ScaleDistribution.Type; scale != "" && scale != "linear" {
-		out.Transforms = append(out.Transforms, scale+" axis")
-	}
+	p.manner(&out)
 	p.overrides(&out)
 	p.transformations(&out)
 	switch {
+	case p.odd != nil:
+		out.Unsupported = fmt.Sprintf("it does not have Grafana's form: %v", p.odd)
 	case out.Unsupported != "":
 	case len(p.LibraryPanel) > 0 && string(p.LibraryPanel) != "null" && len(p.Targets) == 0:
 		out.Unsupported = "it is a library panel, whose queries are kept in Grafana and not in the dashboard"
 	case !slices.Contains(drawableTypes(), out.Type):
 		out.Unsupported = fmt.Sprintf("panels of type %s cannot be drawn from JSON, only %s", p.Type, strings.Join(drawableTypes(), ", "))
-	case p.Type == "heatmap" && p.Options.Calculate:
+	case p.Type == "heatmap" && (p.Options.Calculate || p.DataFormat == "timeseries"):
 		out.Unsupported = "it counts its values into buckets itself; only the buckets of a histogram can be drawn"
 	case len(out.Shown()) == 0:
 		out.Unsupported = "it has no query"
 	}
 	return out
+}
+
+// manner names what of the panel's way of drawing, and of its time, is not
+// applied.
+func (p *panelJSON) manner(out *Panel) {
+	custom := p.FieldConfig.Defaults.Custom
+	add := func(not bool, format string, args ...any) {
+		if not {
+			out.Transforms = append(out.Transforms, fmt.Sprintf(format, args...))
+		}
+	}
+	old := p.Type == "graph"
+	add(custom.Stacking.Mode != "" && custom.Stacking.Mode != "none" || old && p.Stack, "stacking")
+	scale := custom.ScaleDistribution.Type
+	add(scale != "" && scale != "linear", "%s axis", scale)
+	add(old && len(p.YAxes) > 0 && p.YAxes[0].LogBase > 1, "log axis")
+	add(custom.Transform != "" && custom.Transform != "none", "transform %s", custom.Transform)
+	add(old && len(p.SeriesOverrides) > 0, "overrides of the old graph's series")
+	add(p.TimeFrom != "", "the panel's own time range %s", p.TimeFrom)
+	add(p.TimeShift != "", "the panel's time shift of %s", p.TimeShift)
 }
 
 // oldGraph takes what the graph panel kept elsewhere.
@@ -209,6 +259,9 @@ func (p *panelJSON) overrides(out *Panel) {
 			continue
 		}
 		for _, property := range o.Properties {
+			if property.ID == "custom.transform" && string(property.Value) != `"none"` {
+				out.Transforms = append(out.Transforms, "transform "+strings.Trim(string(property.Value), `"`))
+			}
 			override.set[property.ID] = property.Value
 		}
 		out.Overrides = append(out.Overrides, override)

@@ -125,6 +125,49 @@ func TestIndexFilesThatAreNone(t *testing.T) {
 	}
 }
 
+// Without what is known of the log's state nothing says that the segments are
+// still its own.
+func TestAStateThatIsLostOrDamagedIsMadeAnewWithTheSegments(t *testing.T) {
+	for name, spoil := range map[string]func(good []byte) []byte{
+		"lost":               func([]byte) []byte { return nil },
+		"empty":              func([]byte) []byte { return []byte{} },
+		"cut":                func(good []byte) []byte { return good[:stateSize-1] },
+		"a byte wrong":       func(good []byte) []byte { good[9] ^= 1; return good },
+		"of another version": func(good []byte) []byte { good[7]++; return good },
+	} {
+		t.Run(name, func(t *testing.T) {
+			x, log, segment := indexed(t)
+			path := filepath.Join(filepath.Dir(segment), stateName)
+			good, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			bad := spoil(good)
+			lost := bad == nil
+			if lost {
+				err = os.Remove(path)
+			} else {
+				err = os.WriteFile(path, bad, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			x = open(t, x.dir, Options{}) // as after a restart
+			size := int64(len(contents(t, log)))
+			hits, err := x.Lookup(t.Context(), log, testSpec, "req_1", size)
+			if err != nil || !hits.Rewritten || !slices.Equal(hits.Scan, []Range{{0, size}}) || len(hits.Lines) > 0 || lost == (hits.Damaged > 0) {
+				t.Errorf("before the update: %+v, error %v", hits, err)
+			}
+			if done := update(t, x, log, testSpec); done.Bytes != size || !done.Rewritten || lost == (done.Damaged > 0) {
+				t.Errorf("the update: %+v", done)
+			}
+			if hits, err := x.Lookup(t.Context(), log, testSpec, "req_1", size); err != nil || len(hits.Scan) > 0 || hits.Damaged > 0 {
+				t.Errorf("after the update: %+v, error %v", hits, err)
+			}
+		})
+	}
+}
+
 func TestADamagedSegmentCostsItsStretchAlone(t *testing.T) {
 	dir := t.TempDir()
 	x, log := open(t, dir, Options{MaxSegment: 1500}), newLog(t)

@@ -34,6 +34,7 @@ type logIndex struct {
 // list is the directory's contents as they were at one time.
 type list struct {
 	seen  dirStamp
+	state *logState  // nil where there is none that can be believed
 	cover []*segment // what to look into, ascending and without overlap
 	all   []*segment
 	// Files that cannot be used, and what is wrong with the first of them.
@@ -149,11 +150,16 @@ func (l *logIndex) reload() error {
 	if err != nil {
 		return err
 	}
+	// The state before the segments: one that is too old is believed less.
+	fresh := &list{seen: seen}
+	fresh.state, fresh.problem = readState(l.dir)
+	if fresh.problem != nil {
+		fresh.unusable = append(fresh.unusable, filepath.Join(l.dir, stateName))
+	}
 	names, err := os.ReadDir(l.dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("index: %w", err)
 	}
-	fresh := &list{seen: seen}
 	for _, name := range names {
 		if !strings.HasSuffix(name.Name(), segmentSuffix) {
 			continue

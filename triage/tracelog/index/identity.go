@@ -1,7 +1,7 @@
 // Whether a file is still the log that was indexed: it is known by its device
-// and inode, so that a rotated log keeps its index, and by its first bytes and
-// those before the indexed end, so that one that was truncated, rewritten or
-// has another's inode does not have an index that is not its own.
+// and inode, whatever its name, by its first bytes and those before the indexed
+// end, and by not having changed without growing, so that one that was truncated,
+// written over or has another's inode does not have an index that is not its own.
 
 package index
 
@@ -65,6 +65,21 @@ func readHead(log io.ReaderAt) ([]byte, error) {
 		return nil, fmt.Errorf("index: reading the log's begin: %w", err)
 	}
 	return b[:n], nil
+}
+
+// vouches says whether a log is the one that a list's segments were made of.
+func (l *list) vouches(log *os.File) (bool, error) {
+	if len(l.cover) == 0 {
+		return true, nil
+	}
+	info, err := log.Stat()
+	if err != nil {
+		return false, fmt.Errorf("index: %w", err)
+	}
+	if !l.state.holds(stateOf(info)) {
+		return false, nil
+	}
+	return same(log, l.cover, false)
 }
 
 // same says whether a log is the one that the segments, in ascending order,

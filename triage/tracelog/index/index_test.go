@@ -49,10 +49,14 @@ func TestALogIsKnownByWhatItIsAndNotByItsName(t *testing.T) {
 		change    func(t *testing.T, log *os.File)
 		rewritten bool
 	}{
-		"renamed": {change: func(t *testing.T, log *os.File) {
-			if err := os.Rename(log.Name(), log.Name()+".1"); err != nil {
-				t.Fatal(err)
-			}
+		"renamed and appended to": {change: func(t *testing.T, log *os.File) {
+			rename(t, log)
+			write(t, log, g.text(30, ids))
+		}},
+		// Which is not told from one that was written over and had its time put back.
+		"renamed alone": {rewritten: true, change: rename},
+		"written over in its middle, as long as before": {rewritten: true, change: func(t *testing.T, log *os.File) {
+			overwrite(t, log, bytes.LastIndexByte(first[:len(first)/2], '\n')+1, `{"req_id":"req_1"}`+"\n")
 		}},
 		"appended to": {change: func(t *testing.T, log *os.File) { write(t, log, g.text(30, ids)) }},
 		"truncated": {rewritten: true, change: func(t *testing.T, log *os.File) {
@@ -79,6 +83,7 @@ func TestALogIsKnownByWhatItIsAndNotByItsName(t *testing.T) {
 			log := newLog(t)
 			write(t, log, first)
 			update(t, x, log, testSpec)
+			nextTick(t, log)
 			test.change(t, log)
 			checkAnswers(t, x, log, testSpec, ids)
 			hits, err := x.Lookup(t.Context(), log, testSpec, "req_1", int64(len(contents(t, log))))
@@ -93,6 +98,46 @@ func TestALogIsKnownByWhatItIsAndNotByItsName(t *testing.T) {
 				t.Errorf("after the update: %+v, error %v", hits.Rest, err)
 			}
 		})
+	}
+}
+
+// nextTick waits until what is changed next has a later time than a file.
+func nextTick(t testing.TB, after *os.File) {
+	t.Helper()
+	info, err := after.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := newLog(t)
+	for {
+		write(t, other, []byte("."))
+		if now, err := other.Stat(); err != nil || changeTime(now).After(changeTime(info)) {
+			return
+		}
+	}
+}
+
+// overwrite changes a log in place, and puts the time of its last write back.
+func overwrite(t *testing.T, log *os.File, at int, text string) {
+	t.Helper()
+	was, err := log.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(log.Name(), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteAt([]byte(text), int64(at))
+	if err := errors.Join(err, f.Close(), os.Chtimes(log.Name(), was.ModTime(), was.ModTime())); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func rename(t *testing.T, log *os.File) {
+	t.Helper()
+	if err := os.Rename(log.Name(), log.Name()+".1"); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -23,8 +23,8 @@ type Rest struct {
 	// Scan are the stretches that the index says nothing about, in ascending
 	// order: what is not indexed yet, and what cannot be trusted.
 	Scan []Range
-	// Rewritten says that the file is not the one that was indexed, having been
-	// truncated or written over. All of it is to be scanned.
+	// Rewritten says that the file is not, or may not be, the one that was
+	// indexed, having been truncated or written over. All of it is to be scanned.
 	Rewritten bool
 	// Damaged is how many index files could not be used, and Problem what is
 	// wrong with the first of them. The next update makes them anew.
@@ -176,7 +176,7 @@ func (l *logIndex) ask(ctx context.Context, log *os.File, size int64, look func(
 	}
 	rest.scan(end, size)
 	// Last, so that a file that was written over meanwhile is noticed as well.
-	if same, err := same(log, list.cover, false); err != nil {
+	if same, err := list.vouches(log); err != nil {
 		return Rest{}, err
 	} else if !same {
 		rest.Rewritten = true

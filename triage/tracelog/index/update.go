@@ -17,8 +17,8 @@ import (
 type Updated struct {
 	To    int64 // how far the log is indexed, in bytes
 	Bytes int64 // of the log that were read and indexed
-	// Rewritten says that the file was not the one that was indexed, so that its
-	// index was begun anew.
+	// Rewritten says that the file was not, or may not have been, the one that was
+	// indexed, so that its index was begun anew.
 	Rewritten bool
 	// Damaged is how many index files could not be used and were made anew, and
 	// Problem what was wrong with the first of them.
@@ -59,7 +59,8 @@ type updater struct {
 	minAppend  int64
 	maxSegment int64
 	builder    *builder
-	head       []byte // the log's first bytes
+	state      logState // of the log, before all else
+	head       []byte   // the log's first bytes
 	done       Updated
 }
 
@@ -68,8 +69,13 @@ func (u *updater) run(ctx context.Context) error {
 		return fmt.Errorf("index: %w", err)
 	}
 	// Before all else that is read of the log: when it is written over during
-	// the update, its first bytes do not fit and the index is not believed.
-	var err error
+	// the update, its state and first bytes do not fit and the index is not
+	// believed.
+	info, err := u.log.Stat()
+	if err != nil {
+		return fmt.Errorf("index: %w", err)
+	}
+	u.state = stateOf(info)
 	if u.head, err = readHead(u.log); err != nil {
 		return err
 	}
@@ -78,10 +84,10 @@ func (u *updater) run(ctx context.Context) error {
 		return err
 	}
 	defer func() { u.index.release(list) }()
-
-	info, err := u.log.Stat()
-	if err != nil {
-		return fmt.Errorf("index: %w", err)
+	if list.state == nil || *list.state != u.state {
+		if err := u.writeFile(stateName, u.state.encode()); err != nil {
+			return err
+		}
 	}
 	end := int64(0)
 	for _, s := range list.cover {
@@ -147,7 +153,7 @@ func (u *updater) useless(list *list) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !same {
+	if len(list.all) > 0 && (!same || !list.state.holds(u.state)) {
 		u.done.Rewritten = true
 		good = nil
 	}
@@ -236,8 +242,11 @@ const temporary = "*.tmp"
 func (u *updater) write(h *header) error {
 	h.Spec = u.index.spec
 	contents := encodeSegment(*h, u.builder.entries, u.builder.blocks)
-	path := filepath.Join(u.index.dir, fmt.Sprintf("%016x-%016x%s", h.From, h.To, segmentSuffix))
-	if err := writeWhole(path, contents); err != nil {
+	return u.writeFile(fmt.Sprintf("%016x-%016x%s", h.From, h.To, segmentSuffix), contents)
+}
+
+func (u *updater) writeFile(name string, contents []byte) error {
+	if err := writeWhole(filepath.Join(u.index.dir, name), contents); err != nil {
 		return fmt.Errorf("index: a file cannot be written: %w", err)
 	}
 	u.index.refresh()

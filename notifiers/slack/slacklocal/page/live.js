@@ -9,6 +9,21 @@
   let fetching = false;
   let again = false;
 
+  // swap puts `fresh` in the place of `old`. A focus within goes to the same
+  // control, or to the message when that is gone; an open menu stays open.
+  function swap(old, fresh) {
+    const here = document.importNode(fresh, true);
+    const focus = old.contains(document.activeElement) ? document.activeElement : null;
+    const twin = (element) => element && here.querySelector(`[data-key="${CSS.escape(element.dataset.key || "")}"]`);
+    for (const open of old.querySelectorAll("details[open]")) {
+      const menu = twin(open);
+      if (menu) menu.open = true;
+    }
+    const next = focus && (twin(focus) || (here.matches("[tabindex]") ? here : here.querySelector("[tabindex]")));
+    old.replaceWith(here);
+    if (next) next.focus({ preventScroll: true });
+  }
+
   // patch makes the children of `now` those of `next`, matched by id.
   function patch(now, next) {
     const keep = new Set();
@@ -34,7 +49,7 @@
     if (here.classList.contains("thread")) {
       const mine = here.querySelector(":scope > .message");
       const theirs = fresh.querySelector(":scope > .message");
-      if (mine.dataset.version !== theirs.dataset.version) mine.replaceWith(document.importNode(theirs, true));
+      if (mine.dataset.version !== theirs.dataset.version) swap(mine, theirs);
       const list = here.querySelector(":scope > .replies");
       const shown = new Map(Array.from(list.children).map((li) => [li.firstElementChild.id, li]));
       for (const li of Array.from(fresh.querySelector(":scope > .replies").children)) {
@@ -42,7 +57,7 @@
         const old = shown.get(message.id);
         shown.delete(message.id);
         if (!old) list.append(document.importNode(li, true));
-        else if (old.firstElementChild.dataset.version !== message.dataset.version) old.replaceWith(document.importNode(li, true));
+        else if (old.firstElementChild.dataset.version !== message.dataset.version) swap(old, li);
       }
       for (const li of shown.values()) li.remove();
     } else if (here.innerHTML !== fresh.innerHTML) {
@@ -60,6 +75,7 @@
       const list = document.getElementById("list");
       const fresh = next.getElementById("list");
       if (list && fresh) patch(list, fresh);
+      document.dispatchEvent(new CustomEvent("fresh", { detail: next }));
       live();
     } catch {
       lost();

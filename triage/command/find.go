@@ -1,0 +1,113 @@
+package command
+
+// Which incident a request is about.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"triagebot/triage"
+	"triagebot/triage/store"
+)
+
+// listedIncidents is how many are listed where one has to be chosen.
+const listedIncidents = 10
+
+// incident finds the incident that a request is about: the number in its words,
+// which it takes off the arguments, or the thread or button that it came from,
+// or the one that fires in its channel.
+func (c *Core) incident(ctx context.Context, a *ask) (triage.Incident, error) {
+	id := int64(0)
+	if len(a.args) > 0 {
+		if n, is := number(a.args[0]); is {
+			id = n
+			a.args = a.args[1:]
+			_, a.rest = word(a.rest)
+		}
+	}
+	if id == 0 {
+		id = a.Incident
+	}
+	if id == 0 && a.Place.ID != "" {
+		n, err := c.Store.IncidentAt(ctx, a.Place)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return triage.Incident{}, err
+		}
+		id = n
+	}
+	if id == 0 {
+		return c.onlyIncident(ctx, a)
+	}
+	inc, err := c.Store.Incident(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return inc, unclear(a.spec, "There is no incident %d. /triage incidents lists them.", id)
+	}
+	a.about = inc.ID
+	return inc, err
+}
+
+// onlyIncident is the one that fires in the channel; where there are more, or
+// none, it says what there is.
+func (c *Core) onlyIncident(ctx context.Context, a *ask) (triage.Incident, error) {
+	firing, err := c.Store.OpenIncidentsIn(ctx, a.Place.Channel, listedIncidents)
+	if err != nil {
+		return triage.Incident{}, err
+	}
+	switch len(firing) {
+	case 1:
+		a.about = firing[0].ID
+		return firing[0], nil
+	case 0:
+		return triage.Incident{}, unclear(a.spec, "Which incident? None fires here now; say its number. /triage incidents lists them.")
+	}
+	err = unclear(a.spec, "Which incident? %d fire here; say its number.", len(firing))
+	var u *unclearError
+	errors.As(err, &u)
+	for i := range firing {
+		u.reply.Lines = append(u.reply.Lines, c.line(&firing[i]))
+	}
+	return triage.Incident{}, err
+}
+
+// line is an incident in a list.
+func (c *Core) line(inc *triage.Incident) string {
+	text := fmt.Sprintf("#%d %s · %s", inc.ID, inc.Alertname, inc.State)
+	switch inc.State {
+	case triage.IncidentFiring:
+		text += " for " + ago(c.Now(), inc.StartedAt)
+	case triage.IncidentResolved, triage.IncidentClosed:
+		text += " " + ago(c.Now(), inc.ResolvedAt) + " ago"
+	}
+	if inc.Severity != "" {
+		text += " · " + inc.Severity
+	}
+	if inc.RequestedBy != "" {
+		text += " · run by hand by " + inc.RequestedBy
+	}
+	if inc.AckedBy != "" {
+		text += " · acked by " + inc.AckedBy
+	}
+	if inc.SilencedUntil.After(c.Now()) {
+		text += " · silenced until " + clock(inc.SilencedUntil)
+	}
+	return text
+}
+
+// ago is how long something has been, as people say it.
+func ago(now, at time.Time) string {
+	d := max(now.Sub(at), 0)
+	switch {
+	case d < time.Minute:
+		return d.Round(time.Second).String()
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%dd", int(d.Hours())/24)
+}
+
+// clock is an instant as people read it.
+func clock(at time.Time) string { return at.UTC().Format("2006-01-02 15:04 UTC") }

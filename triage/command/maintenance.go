@@ -1,0 +1,171 @@
+package command
+
+// What people ask of maintenance; package maintenance does it.
+
+import (
+	"context"
+	"time"
+
+	"triagebot/triage"
+	"triagebot/triage/access"
+	"triagebot/triage/store"
+)
+
+// Maintenance is what the commands need of package maintenance. What changes
+// something is called in the request's transaction.
+type Maintenance interface {
+	Announce(ctx context.Context, tx *store.Tx, req triage.Request, text string) (triage.Reply, error)
+	// Enable proposes a window; it is not there before it is confirmed. A length
+	// of 0 is the configured one.
+	Enable(ctx context.Context, tx *store.Tx, req triage.Request, lasts time.Duration, reason string) (triage.Reply, error)
+	Confirm(ctx context.Context, tx *store.Tx, req triage.Request, window int64) (triage.Reply, error)
+	Cancel(ctx context.Context, tx *store.Tx, req triage.Request, window int64) (triage.Reply, error)
+	// Adopt makes a window of one that was found open.
+	Adopt(ctx context.Context, tx *store.Tx, req triage.Request, window int64, lasts time.Duration) (triage.Reply, error)
+	Extend(ctx context.Context, tx *store.Tx, req triage.Request, by time.Duration) (triage.Reply, error)
+	// Disable ends the window; override ends it though the service is not ready.
+	Disable(ctx context.Context, tx *store.Tx, req triage.Request, reason string, override bool) (triage.Reply, error)
+	Status(ctx context.Context) (triage.Reply, error)
+}
+
+func maintenanceCommands() []spec {
+	return []spec{
+		{name: "status", about: "whether it is on, since when and until when", needs: access.Look, look: maintenanceStatus},
+		{name: "announce", args: "TEXT", about: "tell the incident channel", sample: "maintenance of the app at 15:00 UTC", needs: access.Maintain, act: guarded(announceMaintenance)},
+		{name: "enable", args: "[for 30m] REASON", about: "switch it on, after a confirmation", sample: "for 30m drain the workers", needs: access.Maintain, act: guarded(enableMaintenance)},
+		{name: "extend", args: "15m", about: "move its end", needs: access.Maintain, act: guarded(extendMaintenance)},
+		{name: "disable", args: "[override] [REASON]", about: "switch it off; not while the service is not ready", sample: "workers are stable", needs: access.Maintain, also: overrides, act: guarded(disableMaintenance)},
+		{name: "confirm", args: "NUMBER", about: "confirm what was proposed", sample: "12", needs: access.Maintain, act: guarded(onWindow(Maintenance.Confirm))},
+		{name: "cancel", args: "NUMBER", about: "take back what was proposed", sample: "12", needs: access.Maintain, act: guarded(onWindow(Maintenance.Cancel))},
+		{name: "adopt", args: "NUMBER [for 30m]", about: "take over one that was switched on elsewhere", sample: "12 for 30m", needs: access.Maintain, act: guarded(adoptMaintenance)},
+	}
+}
+
+// act is a command that changes something.
+type act = func(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Reply, error)
+
+// guarded refuses a command where no maintenance is configured.
+func guarded(do act) act {
+	return func(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Reply, error) {
+		if c.Maintenance == nil {
+			return noMaintenance(), nil
+		}
+		return do(ctx, c, tx, a)
+	}
+}
+
+func noMaintenance() triage.Reply {
+	return refused("No maintenance is configured; the maintenance section of the configuration says how it is switched, and config.example.yaml has all of it.")
+}
+
+func maintenanceStatus(ctx context.Context, c *Core, _ *ask) (triage.Reply, error) {
+	if c.Maintenance == nil {
+		return noMaintenance(), nil
+	}
+	return c.Maintenance.Status(ctx)
+}
+
+func announceMaintenance(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Reply, error) {
+	if a.rest == "" {
+		return triage.Reply{}, unclear(a.spec, "Announce what?")
+	}
+	return c.Maintenance.Announce(ctx, tx, a.Request, c.Redact.Text(a.rest))
+}
+
+func enableMaintenance(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Reply, error) {
+	lasts, err := takeFor(a)
+	if err != nil {
+		return triage.Reply{}, err
+	}
+	if a.rest == "" {
+		return triage.Reply{}, unclear(a.spec, "Why? The announcement says it, and the evidence keeps it.")
+	}
+	return c.Maintenance.Enable(ctx, tx, a.Request, lasts, c.Redact.Text(a.rest))
+}
+
+// takeFor takes "for 30m" off the front of the arguments; 0 where there is none.
+func takeFor(a *ask) (time.Duration, error) {
+	if len(a.args) == 0 || a.args[0] != "for" {
+		return 0, nil
+	}
+	if len(a.args) > 1 {
+		if d, is := length(a.args[1]); is {
+			a.args = a.args[2:]
+			_, a.rest = word(a.rest)
+			_, a.rest = word(a.rest)
+			return d, nil
+		}
+		return 0, unclear(a.spec, "For how long? %s is no duration; write 30m or 2h.", shown(a.args[1]))
+	}
+	return 0, unclear(a.spec, "For how long? Write 30m or 2h.")
+}
+
+func extendMaintenance(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Reply, error) {
+	if len(a.args) == 2 && a.args[0] == "by" {
+		a.args = a.args[1:]
+	}
+	if len(a.args) != 1 {
+		return triage.Reply{}, unclear(a.spec, "By how long? Write 15m.")
+	}
+	d, is := length(a.args[0])
+	if !is {
+		return triage.Reply{}, unclear(a.spec, "By how long? %s is no duration; write 15m.", shown(a.args[0]))
+	}
+	return c.Maintenance.Extend(ctx, tx, a.Request, d)
+}
+
+// overrides says that "override" takes a right of its own.
+func overrides(a *ask) (access.Right, bool) {
+	return access.Override, len(a.args) > 0 && a.args[0] == "override"
+}
+
+func disableMaintenance(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Reply, error) {
+	_, override := overrides(a)
+	if override {
+		_, a.rest = word(a.rest)
+		if a.rest == "" {
+			return triage.Reply{}, unclear(a.spec, "Why end it though the service may not be ready? An override takes a reason.")
+		}
+	}
+	return c.Maintenance.Disable(ctx, tx, a.Request, c.Redact.Text(a.rest), override)
+}
+
+func adoptMaintenance(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Reply, error) {
+	id, err := takeNumber(a)
+	if err != nil {
+		return triage.Reply{}, err
+	}
+	lasts, err := takeFor(a)
+	if err != nil {
+		return triage.Reply{}, err
+	}
+	if err := nothingLeft(a); err != nil {
+		return triage.Reply{}, err
+	}
+	return c.Maintenance.Adopt(ctx, tx, a.Request, id, lasts)
+}
+
+func onWindow(do func(Maintenance, context.Context, *store.Tx, triage.Request, int64) (triage.Reply, error)) act {
+	return func(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Reply, error) {
+		id, err := takeNumber(a)
+		if err != nil {
+			return triage.Reply{}, err
+		}
+		if err := nothingLeft(a); err != nil {
+			return triage.Reply{}, err
+		}
+		return do(c.Maintenance, ctx, tx, a.Request, id)
+	}
+}
+
+// takeNumber takes a window's number off the front of the arguments.
+func takeNumber(a *ask) (int64, error) {
+	if len(a.args) > 0 {
+		if n, is := number(a.args[0]); is {
+			a.args = a.args[1:]
+			_, a.rest = word(a.rest)
+			return n, nil
+		}
+	}
+	return 0, unclear(a.spec, "Which one? Say its number; /maintenance status has it.")
+}
