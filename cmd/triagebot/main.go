@@ -51,9 +51,11 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	app.UsageWriter(stdout).ErrorWriter(stderr)
 	done := false
 	app.Terminate(func(int) { done = true })
+	check := app.Command("check", "Check files, or the Slack app, without running anything.")
 	commands := []subcommand{
 		serveCommand(app),
-		checkConfigCommand(app.Command("check", "Check files without running anything.")),
+		checkConfigCommand(check),
+		checkSlackCommand(check),
 		evidenceCommand(app),
 		demoCommand(app),
 		ctlCommand(app),

@@ -10,6 +10,30 @@ import (
 	"strings"
 )
 
+// Scope is a bot token scope, and what triagebot cannot do without it.
+type Scope struct {
+	Name    string
+	Why     string
+	Hearing bool // needed only where people are heard
+	Private bool // needed only for channels that are private
+}
+
+// Scopes are all that the app asks for.
+func Scopes() []Scope {
+	return []Scope{
+		{Name: "chat:write", Why: "to post incidents, edit them, and answer people"},
+		{Name: "files:write", Why: "to upload charts and long output into threads"},
+		{Name: "files:read", Why: "to see whether an upload has arrived in its thread, for Slack says so only later"},
+		{Name: "channels:read", Why: "to find channels by their names, and to see whether the bot is in them"},
+		{Name: "channels:history", Why: "to look whether a message was shown whose delivery is in doubt, before it is sent again"},
+		{Name: "groups:read", Why: "channels:read, for private channels", Private: true},
+		{Name: "groups:history", Why: "channels:history, for private channels", Private: true},
+		{Name: "commands", Why: "for /triage and /maintenance", Hearing: true},
+		{Name: "app_mentions:read", Why: "to hear @triagebot within threads, where Slack has no slash commands", Hearing: true},
+		{Name: "usergroups:read", Why: "to know who belongs to the user groups that may do things", Hearing: true},
+	}
+}
+
 // scopesNeeded are what the notifier calls for. Where a channel is private,
 // Slack asks for groups:… in the place of channels:….
 var scopesNeeded = [...]string{"chat:write", "files:write", "files:read", "channels:read", "channels:history"}

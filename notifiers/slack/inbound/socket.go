@@ -29,7 +29,7 @@ const (
 	restartAfter = 10 * time.Second
 )
 
-var errUnsteady = errors.New("Slack closes the connection over and over")
+var errUnsteady = errors.New("the connection is closed over and over")
 
 // runSocket keeps Socket Mode open until ctx ends or Slack refuses the token.
 func (i *Inbound) runSocket(ctx context.Context) {

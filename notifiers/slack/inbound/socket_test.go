@@ -191,7 +191,7 @@ func TestWhatComesOverSocketModeIsTheSame(t *testing.T) {
 			t.Errorf("request %+v, want %+v", got, c.want)
 		}
 	}
-	if got := testutil.ToFloat64(f.Inbound.metrics.connected); got != 1 {
+	if got := testutil.ToFloat64(f.metrics.connected); got != 1 {
 		t.Errorf("connected is %v", got)
 	}
 	if w := f.Warning(); w != "" {
@@ -344,7 +344,7 @@ func TestATokenThatSlackRefusesIsSaidAndNotTriedAgain(t *testing.T) {
 			if len(slack.opens) != 0 {
 				t.Error("it was tried again")
 			}
-			if got := testutil.ToFloat64(f.Inbound.metrics.connected); got != 0 {
+			if got := testutil.ToFloat64(f.metrics.connected); got != 0 {
 				t.Errorf("connected is %v", got)
 			}
 		})

@@ -1,0 +1,113 @@
+package inbound
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+func TestAnswersGoToSlackOnly(t *testing.T) {
+	for target, want := range map[string]bool{
+		"https://hooks.slack.com/actions/T/1/x":     true,
+		"https://slack.com/x":                       true,
+		"http://hooks.slack.com/x":                  false,
+		"https://hooks.slack.com.evil.example/x":    false,
+		"https://evil.example/hooks.slack.com":      false,
+		"https://hooks.slack.com@evil.example/x":    false,
+		"https://user:pw@hooks.slack.com/x":         false,
+		"https://hooks.slack.com:8443/x":            false,
+		"http://127.0.0.1:9095/-/reload":            false,
+		"http://169.254.169.254/latest/meta-data":   false,
+		"file:///etc/passwd":                        false,
+		"//hooks.slack.com/x":                       false,
+		"":                                          false,
+		"https://hooks.slack.com\x00.evil.example/": false,
+	} {
+		inBubble(t, func(t *testing.T) {
+			f := setUp(t, nil)
+			c := click("1.1", "triage ack 7")
+			c["response_url"] = target
+			f.interact(c)
+			if got := len(f.answers()) == 1; got != want {
+				t.Errorf("%q is called: %v, want %v", target, got, want)
+			}
+			if got := len(f.whispers()) == 1; got == want {
+				t.Errorf("%q: answered in the channel: %v, want %v", target, got, !want)
+			}
+		})
+	}
+	// Of another API its own host will do, and hooks. beside it.
+	for target, want := range map[string]bool{
+		"https://hooks.slack-gov.com/x": true, "https://slack-gov.com/x": true, "http://slack-gov.com/x": false, "https://hooks.evil.example/x": false,
+	} {
+		i := &Inbound{opts: Options{APIURL: "https://slack-gov.com/api/"}}
+		if got := i.ofSlack(target); got != want {
+			t.Errorf("%q: %v, want %v", target, got, want)
+		}
+	}
+	local := &Inbound{opts: Options{APIURL: "http://127.0.0.1:9096/api/"}}
+	if !local.ofSlack("http://127.0.0.1:9096/response/1") || local.ofSlack("http://hooks.127.0.0.1:9096/x") || local.ofSlack("http://127.0.0.1:9095/x") {
+		t.Error("the local channel's answers go to its own host and port, and nowhere else")
+	}
+}
+
+func TestAnAnswerIsTriedAgainAFewTimes(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer func(n int) *http.Response
+		posts  int
+		after  time.Duration // of the last
+		lost   float64
+	}{
+		"taken": {nil, 1, 0, 0},
+		"limited, then taken": {func(n int) *http.Response {
+			if n == 1 {
+				return status(429, "", "Retry-After", "2")
+			}
+			return nil
+		}, 2, 2 * time.Second, 0},
+		"limited for an hour": {func(int) *http.Response { return status(429, "", "Retry-After", "3600") }, 3, 2 * longestWait, 1},
+		"limited by no number": {func(n int) *http.Response {
+			if n == 1 {
+				return status(429, "", "Retry-After", "soon")
+			}
+			return nil
+		}, 2, firstWait, 0},
+		"down":       {func(int) *http.Response { return status(500, "oops") }, 3, 3 * firstWait, 1},
+		"used up":    {func(int) *http.Response { return status(404, "used_url") }, 1, 0, 1},
+		"a redirect": {func(int) *http.Response { return status(302, "", "Location", "http://127.0.0.1/") }, 1, 0, 1},
+		"a layout that is refused": {func(n int) *http.Response {
+			if n == 1 {
+				return status(400, "invalid_blocks")
+			}
+			return nil
+		}, 2, firstWait, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				f := setUp(t, nil)
+				f.hooks.answer = c.answer
+				began := time.Now()
+				f.interact(click("1.1", "triage ack 7"))
+				time.Sleep(answerFor)
+				posted := f.answers()
+				if len(posted) != c.posts {
+					t.Fatalf("%d tries, want %d", len(posted), c.posts)
+				}
+				if got := posted[len(posted)-1].at.Sub(began); got != c.after {
+					t.Errorf("the last was after %s, want %s", got, c.after)
+				}
+				if got := testutil.ToFloat64(f.metrics.lost); got != c.lost {
+					t.Errorf("%v lost, want %v", got, c.lost)
+				}
+				for _, e := range f.log.AllEntries() {
+					if s, _ := e.String(); strings.Contains(s, "hooks.slack.com") {
+						t.Errorf("the log holds the response_url: %s", s)
+					}
+				}
+			})
+		})
+	}
+}
