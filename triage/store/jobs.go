@@ -30,7 +30,10 @@ type JobsOptions struct {
 	Publish func(ctx context.Context, incidentID int64) error
 	// Index writes the index of all bundles as the database has it now. Called
 	// as Run is.
-	Index      func(ctx context.Context) error
+	Index func(ctx context.Context) error
+	// Window takes a maintenance window a step further. Called as Run is; nil
+	// where no maintenance is configured.
+	Window     func(ctx context.Context, windowID int64) error
 	MaxWorkers int // jobs at once; 0 means 32
 	Log        *logrus.Logger
 }
@@ -104,6 +107,24 @@ func (w *indexWorker) Work(ctx context.Context, _ *river.Job[indexArgs]) error {
 	return forRiver(w.index(ctx))
 }
 
+type windowArgs struct {
+	WindowID int64 `json:"window_id"`
+}
+
+func (windowArgs) Kind() string { return "window" }
+
+type windowWorker struct {
+	river.WorkerDefaults[windowArgs]
+	work func(ctx context.Context, windowID int64) error
+}
+
+func (w *windowWorker) Work(ctx context.Context, job *river.Job[windowArgs]) error {
+	if w.work == nil { // the section was taken out of the configuration in the middle of a window
+		return forRiver(&Later{After: time.Minute, Why: "no maintenance is configured"})
+	}
+	return forRiver(w.work(ctx, job.Args.WindowID))
+}
+
 // retryPolicy is a backoff with a ceiling: an incident is of no use in an hour.
 type retryPolicy struct{ now func() time.Time }
 
@@ -129,6 +150,7 @@ func (db *DB) NewJobs(opts JobsOptions) (*Jobs, error) {
 	river.AddWorker(workers, &runWorker{run: opts.Run})
 	river.AddWorker(workers, &publishWorker{publish: opts.Publish})
 	river.AddWorker(workers, &indexWorker{index: opts.Index})
+	river.AddWorker(workers, &windowWorker{work: opts.Window})
 	client, err := river.NewClient(db.riverDriver(), &river.Config{
 		ID:      opts.ReplicaID,
 		Workers: workers,
@@ -158,6 +180,11 @@ func (tx *Tx) enqueueRun(ctx context.Context, runID int64) error {
 // the commit.
 func (tx *Tx) EnqueuePublish(ctx context.Context, incidentID int64) error {
 	return tx.enqueue(ctx, publishArgs{IncidentID: incidentID})
+}
+
+// EnqueueWindow has the window taken further, soon after the commit.
+func (tx *Tx) EnqueueWindow(ctx context.Context, windowID int64) error {
+	return tx.enqueue(ctx, windowArgs{WindowID: windowID})
 }
 
 func (tx *Tx) enqueue(ctx context.Context, args river.JobArgs) error {
