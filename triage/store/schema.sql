@@ -172,7 +172,7 @@ CREATE TABLE windows (
 );
 -- The rule that a service has one window at a time.
 CREATE UNIQUE INDEX windows_open ON windows (service) WHERE state NOT IN ('cancelled', 'off', 'failed');
-CREATE INDEX windows_changed ON windows (changed_at);
+CREATE INDEX windows_service ON windows (service, id);
 
 CREATE TABLE window_log (
   window_id BIGINT NOT NULL REFERENCES windows (id),

@@ -86,19 +86,27 @@ func (tx *Tx) LockWindow(ctx context.Context, id int64) (triage.Window, error) {
 }
 
 // Window reads one window.
+func (tx *Tx) Window(ctx context.Context, id int64) (triage.Window, error) {
+	return one(ctx, tx, scanWindow, `SELECT `+windowColumns+` FROM windows WHERE id = $1`, id)
+}
+
+// Window reads one window.
 func (db *DB) Window(ctx context.Context, id int64) (triage.Window, error) {
 	return one(ctx, db, scanWindow, `SELECT `+windowColumns+` FROM windows WHERE id = $1`, id)
 }
 
-// OpenWindowOf reads the service's window that is not over.
-func (db *DB) OpenWindowOf(ctx context.Context, service string) (triage.Window, error) {
-	return one(ctx, db, scanWindow, `SELECT `+windowColumns+` FROM windows WHERE service = $1 AND `+notOver, service)
+// LatestWindow reads the service's newest window: where one of its windows is
+// not over, it is this one.
+func (db *DB) LatestWindow(ctx context.Context, service string) (triage.Window, error) {
+	return one(ctx, db, scanWindow, latestWindows, service, 1)
 }
 
-// Windows reads the service's latest windows, the newest first.
-func (tx *Tx) Windows(ctx context.Context, service string, limit int) ([]triage.Window, error) {
-	return all(ctx, tx, scanWindow, `SELECT `+windowColumns+` FROM windows WHERE service = $1 ORDER BY id DESC LIMIT $2`, service, limit)
+// LatestWindows reads the service's newest windows, the newest first.
+func (tx *Tx) LatestWindows(ctx context.Context, service string, limit int) ([]triage.Window, error) {
+	return all(ctx, tx, scanWindow, latestWindows, service, limit)
 }
+
+const latestWindows = `SELECT ` + windowColumns + ` FROM windows WHERE service = $1 ORDER BY id DESC LIMIT $2`
 
 // AppendWindowLog adds a line to the window's log and says which it is. Call it
 // under LockWindow.

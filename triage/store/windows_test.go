@@ -44,10 +44,10 @@ func TestAWindowIsReadAsItWasSaved(t *testing.T) {
 		if diff := cmp.Diff(w, got); diff != "" {
 			t.Error(diff)
 		}
-		if open, err := o.db.OpenWindowOf(t.Context(), "app"); err != nil || open.ID != w.ID {
-			t.Errorf("the open window is %d, %v", open.ID, err)
+		if latest, err := o.db.LatestWindow(t.Context(), "app"); err != nil || latest.ID != w.ID {
+			t.Errorf("the latest window is %d, %v", latest.ID, err)
 		}
-		if _, err := o.db.OpenWindowOf(t.Context(), "other"); !errors.Is(err, store.ErrNotFound) {
+		if _, err := o.db.LatestWindow(t.Context(), "other"); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("of another service: %v", err)
 		}
 	})
