@@ -56,7 +56,8 @@ type Delivery struct {
 	Nonce       string // random; goes out with the message so that it can be found again
 	Notifier    string
 	Channel     string // wanted
-	IncidentID  int64
+	IncidentID  int64  // 0 for what is about none
+	WindowID    int64  // the maintenance window that it is about; 0 for none
 	Kind        DeliveryKind
 	Priority    int
 	Body        Post
@@ -157,12 +158,15 @@ type ConclusionPost struct {
 // NotePost is one plain line in the thread: a reopening, the folded normal
 // steps, the end of a run, an announcement.
 type NotePost struct {
-	IncidentID int64  `json:"incident"`
+	IncidentID int64  `json:"incident,omitempty"`
+	WindowID   int64  `json:"window,omitempty"` // of a note in a maintenance window's thread
 	Text       string `json:"text"`
 	Links      []Link `json:"links,omitempty"`
 	// Broadcast has the line seen outside of its thread too, where the notifier
 	// can do that.
 	Broadcast bool `json:"broadcast,omitempty"`
+	// Mention is who is pinged; see EscalationPost.
+	Mention string `json:"mention,omitempty"`
 }
 
 // EscalationPost tells those that an incident is escalated to. It stands on its

@@ -440,7 +440,7 @@ func TestAParkedParentParksItsRepliesUntilItIsShownAfterAll(t *testing.T) {
 		elapse(time.Minute)
 		expect(w.t, "messages", w.channel.keys(), []string{})
 		expect(w.t, "states", w.states(incident), map[string]triage.DeliveryState{"parent": "parked", "p95": "parked", "later": "parked"})
-		expect(w.t, "reason", w.deliveries(incident)["p95"].LastError, "its incident's parent message could not be shown")
+		expect(w.t, "reason", w.deliveries(incident)["p95"].LastError, "its thread's parent message could not be shown")
 		expect(w.t, "timeline", w.timeline(incident), []string{
 			"Could not show " + keyOf(incident, "parent") + " in chat/ops: permanent: scripted",
 		})

@@ -21,11 +21,11 @@ type Maintenance interface {
 	Confirm(ctx context.Context, tx *store.Tx, req triage.Request, window int64) (triage.Reply, error)
 	Cancel(ctx context.Context, tx *store.Tx, req triage.Request, window int64) (triage.Reply, error)
 	// Adopt makes a window of one that was found open.
-	Adopt(ctx context.Context, tx *store.Tx, req triage.Request, window int64, lasts time.Duration) (triage.Reply, error)
+	Adopt(ctx context.Context, tx *store.Tx, req triage.Request, window int64) (triage.Reply, error)
 	Extend(ctx context.Context, tx *store.Tx, req triage.Request, by time.Duration) (triage.Reply, error)
 	// Disable ends the window; override ends it though the service is not ready.
 	Disable(ctx context.Context, tx *store.Tx, req triage.Request, reason string, override bool) (triage.Reply, error)
-	Status(ctx context.Context) (triage.Reply, error)
+	Status(ctx context.Context, tx *store.Tx, req triage.Request) (triage.Reply, error)
 }
 
 func maintenanceCommands() []spec {
@@ -37,7 +37,7 @@ func maintenanceCommands() []spec {
 		{name: "disable", args: "[override] [REASON]", about: "switch it off; not while the service is not ready", sample: "workers are stable", needs: access.Maintain, also: overrides, act: guarded(disableMaintenance)},
 		{name: "confirm", args: "NUMBER", about: "confirm what was proposed", sample: "12", needs: access.Maintain, act: guarded(onWindow(Maintenance.Confirm))},
 		{name: "cancel", args: "NUMBER", about: "take back what was proposed", sample: "12", needs: access.Maintain, act: guarded(onWindow(Maintenance.Cancel))},
-		{name: "adopt", args: "NUMBER [for 30m]", about: "take over one that was switched on elsewhere", sample: "12 for 30m", needs: access.Maintain, act: guarded(adoptMaintenance)},
+		{name: "adopt", args: "NUMBER", about: "take over one that was switched on elsewhere", sample: "12", needs: access.Maintain, act: guarded(onWindow(Maintenance.Adopt))},
 	}
 }
 
@@ -58,11 +58,16 @@ func noMaintenance() triage.Reply {
 	return refused("No maintenance is configured; the maintenance section of the configuration says how it is switched, and config.example.yaml has all of it.")
 }
 
-func maintenanceStatus(ctx context.Context, c *Core, _ *ask) (triage.Reply, error) {
+func maintenanceStatus(ctx context.Context, c *Core, a *ask) (triage.Reply, error) {
 	if c.Maintenance == nil {
 		return noMaintenance(), nil
 	}
-	return c.Maintenance.Status(ctx)
+	var reply triage.Reply
+	err := c.Store.Tx(ctx, func(tx *store.Tx) (err error) {
+		reply, err = c.Maintenance.Status(ctx, tx, a.Request)
+		return err
+	})
+	return reply, err
 }
 
 func announceMaintenance(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Reply, error) {
@@ -128,21 +133,6 @@ func disableMaintenance(ctx context.Context, c *Core, tx *store.Tx, a *ask) (tri
 		}
 	}
 	return c.Maintenance.Disable(ctx, tx, a.Request, c.Redact.Text(a.rest), override)
-}
-
-func adoptMaintenance(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Reply, error) {
-	id, err := takeNumber(a)
-	if err != nil {
-		return triage.Reply{}, err
-	}
-	lasts, err := takeFor(a)
-	if err != nil {
-		return triage.Reply{}, err
-	}
-	if err := nothingLeft(a); err != nil {
-		return triage.Reply{}, err
-	}
-	return c.Maintenance.Adopt(ctx, tx, a.Request, id, lasts)
 }
 
 func onWindow(do func(Maintenance, context.Context, *store.Tx, triage.Request, int64) (triage.Reply, error)) act {

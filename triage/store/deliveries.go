@@ -26,13 +26,26 @@ const (
 
 	// lostParent is the last_error of a reply that was parked because its
 	// parent was; it is owed again should the parent be shown after all.
-	lostParent = "its incident's parent message could not be shown"
+	lostParent = "its thread's parent message could not be shown"
 )
 
-// parentKey is the key of an incident's parent message, one per notifier.
-func parentKey(incidentID int64) string {
-	return "incident/" + strconv.FormatInt(incidentID, 10) + "/parent"
+// subject is what a thread is about: an incident or a maintenance window, by
+// its number; of the two one is set, or neither.
+type subject struct{ incident, window int64 }
+
+func (s subject) noun() string {
+	if s.window != 0 {
+		return "window"
+	}
+	return "incident"
 }
+
+func (s subject) number() string { return strconv.FormatInt(s.window+s.incident, 10) }
+
+func (s subject) String() string { return s.noun() + " " + s.number() }
+
+// parentKey is the key of the thread's parent message, one per notifier.
+func (s subject) parentKey() string { return s.noun() + "/" + s.number() + "/parent" }
 
 // OweParent has the incident's parent message say post: shown as soon as its
 // turn comes the first time, edited later, not before notBefore. An edit that
@@ -45,26 +58,36 @@ func parentKey(incidentID int64) string {
 // cause may be in the body or mended by now; one that a person deleted is not.
 // Call it under LockIncident.
 func (tx *Tx) OweParent(ctx context.Context, incidentID int64, dest triage.Destination, post triage.ParentPost, priority int, notBefore time.Time) error {
+	return tx.oweParent(ctx, subject{incident: incidentID}, dest, triage.Post{Parent: &post}, priority, notBefore)
+}
+
+// OweWindow is OweParent of a maintenance window's one message. Call it under
+// LockMaintenance.
+func (tx *Tx) OweWindow(ctx context.Context, windowID int64, dest triage.Destination, post triage.WindowPost, priority int) error {
+	return tx.oweParent(ctx, subject{window: windowID}, dest, triage.Post{Window: &post}, priority, tx.db.now())
+}
+
+func (tx *Tx) oweParent(ctx context.Context, about subject, dest triage.Destination, post triage.Post, priority int, notBefore time.Time) error {
 	// The first worker to see version > what it sent sends again, so a row in
 	// 'sending' stays there. A priority is raised while something is owed and
 	// set afresh once nothing is.
 	n, err := tx.execCount(ctx, `
-		INSERT INTO deliveries (key, nonce, notifier, channel, incident_id, kind, priority, body_json, not_before, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+		INSERT INTO deliveries (key, nonce, notifier, channel, incident_id, window_id, kind, priority, body_json, not_before, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 		ON CONFLICT (notifier, key) DO UPDATE SET
 			body_json = excluded.body_json,
 			version = deliveries.version + 1,
-			sent_version = CASE WHEN deliveries.last_error = $11 THEN deliveries.version + 1 ELSE deliveries.sent_version END,
-			state = CASE WHEN deliveries.last_error = $11 OR deliveries.state = 'sending' THEN deliveries.state ELSE 'pending' END,
+			sent_version = CASE WHEN deliveries.last_error = $12 THEN deliveries.version + 1 ELSE deliveries.sent_version END,
+			state = CASE WHEN deliveries.last_error = $12 OR deliveries.state = 'sending' THEN deliveries.state ELSE 'pending' END,
 			priority = CASE
 				WHEN deliveries.state <> 'sent' AND deliveries.priority < excluded.priority THEN deliveries.priority
 				ELSE excluded.priority END,
 			not_before = CASE WHEN deliveries.not_before < excluded.not_before THEN deliveries.not_before ELSE excluded.not_before END
 		WHERE deliveries.body_json <> excluded.body_json`,
-		parentKey(incidentID), newNonce(), dest.Notifier, dest.Channel, incidentID, triage.DeliveryParent, priority,
-		toJSON(triage.Post{Parent: &post}), micros(notBefore), micros(tx.db.now()), deletedInChannel)
+		about.parentKey(), newNonce(), dest.Notifier, dest.Channel, about.incident, about.window, triage.DeliveryParent, priority,
+		toJSON(post), micros(notBefore), micros(tx.db.now()), deletedInChannel)
 	if err != nil {
-		return fmt.Errorf("owe the parent of incident %d to %s: %w", incidentID, dest.Notifier, err)
+		return fmt.Errorf("owe the parent of %s to %s: %w", about, dest.Notifier, err)
 	}
 	if n > 0 {
 		tx.signals[DeliveriesWaiting] = true
@@ -77,6 +100,16 @@ func (tx *Tx) OweParent(ctx context.Context, incidentID int64, dest triage.Desti
 // the same notifier before, and the reply goes where the parent went. Call it
 // under LockIncident.
 func (tx *Tx) OweReply(ctx context.Context, incidentID int64, dest triage.Destination, key string, post triage.Post, priority int) error {
+	return tx.oweReply(ctx, subject{incident: incidentID}, dest, key, post, priority)
+}
+
+// OweWindowReply is OweReply into a maintenance window's thread. Call it under
+// LockMaintenance.
+func (tx *Tx) OweWindowReply(ctx context.Context, windowID int64, dest triage.Destination, key string, post triage.Post, priority int) error {
+	return tx.oweReply(ctx, subject{window: windowID}, dest, key, post, priority)
+}
+
+func (tx *Tx) oweReply(ctx context.Context, about subject, dest triage.Destination, key string, post triage.Post, priority int) error {
 	kind := triage.DeliveryReply
 	if post.File != nil {
 		kind = triage.DeliveryFile
@@ -89,16 +122,16 @@ func (tx *Tx) OweReply(ctx context.Context, incidentID int64, dest triage.Destin
 		var p parent
 		err := s.Scan(&p.id, &p.channel)
 		return p, err
-	}, `SELECT id, channel FROM deliveries WHERE notifier = $1 AND key = $2`, dest.Notifier, parentKey(incidentID))
+	}, `SELECT id, channel FROM deliveries WHERE notifier = $1 AND key = $2`, dest.Notifier, about.parentKey())
 	if err != nil {
-		return fmt.Errorf("owe %s to %s: the parent message of incident %d: %w", key, dest.Notifier, incidentID, err)
+		return fmt.Errorf("owe %s to %s: the parent message of %s: %w", key, dest.Notifier, about, err)
 	}
 	now := micros(tx.db.now())
 	n, err := tx.execCount(ctx, `
-		INSERT INTO deliveries (key, nonce, notifier, channel, incident_id, kind, parent_id, priority, body_json, not_before, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)
+		INSERT INTO deliveries (key, nonce, notifier, channel, incident_id, window_id, kind, parent_id, priority, body_json, not_before, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)
 		ON CONFLICT (notifier, key) DO NOTHING`,
-		key, newNonce(), dest.Notifier, p.channel, incidentID, kind, p.id, priority, toJSON(post), now)
+		key, newNonce(), dest.Notifier, p.channel, about.incident, about.window, kind, p.id, priority, toJSON(post), now)
 	if err != nil {
 		return fmt.Errorf("owe %s to %s: %w", key, dest.Notifier, err)
 	}
@@ -109,7 +142,8 @@ func (tx *Tx) OweReply(ctx context.Context, incidentID int64, dest triage.Destin
 }
 
 // OweNotice owes one message that stands on its own, once: a key that is owed or
-// was shown already changes nothing. Call it under LockIncident.
+// was shown already changes nothing. Call it under LockIncident, unless the
+// message is about no incident: then incidentID is 0.
 func (tx *Tx) OweNotice(ctx context.Context, incidentID int64, dest triage.Destination, key string, post triage.Post, priority int) error {
 	now := micros(tx.db.now())
 	n, err := tx.execCount(ctx, `
@@ -143,7 +177,7 @@ func (tx *Tx) Destinations(ctx context.Context, incidentID int64) ([]triage.Dest
 
 // deliveryColumns go with deliveryTables: the parent tells where the thread is.
 const (
-	deliveryColumns = `d.id, d.key, d.nonce, d.notifier, d.channel, d.incident_id, d.kind, d.priority, d.body_json,
+	deliveryColumns = `d.id, d.key, d.nonce, d.notifier, d.channel, d.incident_id, d.window_id, d.kind, d.priority, d.body_json,
 		d.version, d.sent_version, d.state, d.attempts, d.not_before, d.created_at, d.sent_at,
 		d.remote_channel, d.remote_id, d.progress, d.last_error,
 		d.tried_at, d.looks_absent, d.looks_failed, d.may_repeat, d.repeats, d.unread,
@@ -155,7 +189,7 @@ func scanDelivery(s scanner) (triage.Delivery, error) {
 	var d triage.Delivery
 	var body string
 	var notBefore, created, sent, tried, mayRepeat int64
-	err := s.Scan(&d.ID, &d.Key, &d.Nonce, &d.Notifier, &d.Channel, &d.IncidentID, &d.Kind, &d.Priority, &body,
+	err := s.Scan(&d.ID, &d.Key, &d.Nonce, &d.Notifier, &d.Channel, &d.IncidentID, &d.WindowID, &d.Kind, &d.Priority, &body,
 		&d.Version, &d.SentVersion, &d.State, &d.Attempts, &notBefore, &created, &sent,
 		&d.Remote.Channel, &d.Remote.ID, &d.Progress, &d.LastError,
 		&tried, &d.Looks.Absent, &d.Looks.Failed, &mayRepeat, &d.Repeats, &d.Unread, &d.Thread.Channel, &d.Thread.ID)
@@ -177,6 +211,12 @@ func scanDelivery(s scanner) (triage.Delivery, error) {
 // to be owed.
 func (tx *Tx) DeliveriesOf(ctx context.Context, incidentID int64) ([]triage.Delivery, error) {
 	return deliveriesOf(ctx, tx, incidentID)
+}
+
+// DeliveriesOfWindow reads a maintenance window's deliveries in the order in
+// which they came to be owed.
+func (db *DB) DeliveriesOfWindow(ctx context.Context, windowID int64) ([]triage.Delivery, error) {
+	return all(ctx, db, scanDelivery, `SELECT `+deliveryColumns+` FROM `+deliveryTables+` WHERE d.window_id = $1 ORDER BY d.id`, windowID)
 }
 
 // DeliveriesOf reads an incident's deliveries in the order in which they came

@@ -33,7 +33,10 @@ type JobsOptions struct {
 	Index func(ctx context.Context) error
 	// Silence makes a silence that a person asked for, and watches over it.
 	// Called as Run is.
-	Silence    func(ctx context.Context, silenceID int64) error
+	Silence func(ctx context.Context, silenceID int64) error
+	// Window takes a maintenance window a step further. Called as Run is; nil
+	// where no maintenance is configured.
+	Window     func(ctx context.Context, windowID int64) error
 	MaxWorkers int // jobs at once; 0 means 32
 	Log        *logrus.Logger
 }
@@ -122,6 +125,24 @@ func (w *silenceWorker) Work(ctx context.Context, job *river.Job[silenceArgs]) e
 	return forRiver(w.work(ctx, job.Args.SilenceID))
 }
 
+type windowArgs struct {
+	WindowID int64 `json:"window_id"`
+}
+
+func (windowArgs) Kind() string { return "window" }
+
+type windowWorker struct {
+	river.WorkerDefaults[windowArgs]
+	work func(ctx context.Context, windowID int64) error
+}
+
+func (w *windowWorker) Work(ctx context.Context, job *river.Job[windowArgs]) error {
+	if w.work == nil { // the section was taken out of the configuration in the middle of a window
+		return forRiver(&Later{After: time.Minute, Why: "no maintenance is configured"})
+	}
+	return forRiver(w.work(ctx, job.Args.WindowID))
+}
+
 // retryPolicy is a backoff with a ceiling: an incident is of no use in an hour.
 type retryPolicy struct{ now func() time.Time }
 
@@ -148,6 +169,7 @@ func (db *DB) NewJobs(opts JobsOptions) (*Jobs, error) {
 	river.AddWorker(workers, &publishWorker{publish: opts.Publish})
 	river.AddWorker(workers, &indexWorker{index: opts.Index})
 	river.AddWorker(workers, &silenceWorker{work: opts.Silence})
+	river.AddWorker(workers, &windowWorker{work: opts.Window})
 	client, err := river.NewClient(db.riverDriver(), &river.Config{
 		ID:      opts.ReplicaID,
 		Workers: workers,
@@ -177,6 +199,11 @@ func (tx *Tx) enqueueRun(ctx context.Context, runID int64) error {
 // the commit.
 func (tx *Tx) EnqueuePublish(ctx context.Context, incidentID int64) error {
 	return tx.enqueue(ctx, publishArgs{IncidentID: incidentID})
+}
+
+// EnqueueWindow has the window taken further, soon after the commit.
+func (tx *Tx) EnqueueWindow(ctx context.Context, windowID int64) error {
+	return tx.enqueue(ctx, windowArgs{WindowID: windowID})
 }
 
 func (tx *Tx) enqueue(ctx context.Context, args river.JobArgs) error {

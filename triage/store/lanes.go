@@ -386,7 +386,7 @@ func (tx *Tx) parkOrphans(ctx context.Context, d triage.Delivery) (int64, error)
 			WHERE notifier = $1 AND key = $2 AND (last_error = $3 OR (state = 'parked' AND sent_version = 0))
 		) AS p
 		WHERE deliveries.parent_id = p.parent AND deliveries.state = 'pending'`,
-		d.Notifier, parentKey(d.IncidentID), deletedInChannel, lostParent)
+		d.Notifier, subjectOf(&d).parentKey(), deletedInChannel, lostParent)
 }
 
 // RenewLane has the lease last for that long from now; false when another
@@ -549,7 +549,7 @@ func (db *DB) Gone(ctx context.Context, d *triage.Delivery) (parked int64, err e
 			return err
 		}
 		n, err := tx.execCount(ctx, `UPDATE deliveries SET state = 'sent', sent_version = version, last_error = $3, not_before = $4
-			WHERE notifier = $1 AND key = $2 AND last_error <> $3`, d.Notifier, parentKey(d.IncidentID), deletedInChannel, int64(never))
+			WHERE notifier = $1 AND key = $2 AND last_error <> $3`, d.Notifier, subjectOf(d).parentKey(), deletedInChannel, int64(never))
 		if err != nil {
 			return err
 		}
@@ -566,7 +566,7 @@ func (db *DB) Gone(ctx context.Context, d *triage.Delivery) (parked int64, err e
 		if n == 0 {
 			return nil // said before
 		}
-		return tx.say(ctx, d, "undelivered", "The incident's message in "+laneOf(d).String()+" was deleted; nothing more is shown there")
+		return tx.say(ctx, d, "undelivered", "The "+subjectOf(d).noun()+"'s message in "+laneOf(d).String()+" was deleted; nothing more is shown there")
 	})
 	return parked, err
 }
@@ -582,13 +582,13 @@ func isReply(d *triage.Delivery) bool {
 	return d.Kind != triage.DeliveryParent && d.Kind != triage.DeliveryNotice
 }
 
-// settle runs fn in a transaction that first locks the incident where fn
-// writes its timeline.
+// settle runs fn in a transaction that first locks what d is about where fn
+// writes its log.
 func (db *DB) settle(ctx context.Context, d *triage.Delivery, says bool, fn func(tx *Tx) error) error {
 	err := db.Tx(ctx, func(tx *Tx) error {
 		if says {
-			if _, err := tx.LockIncident(ctx, d.IncidentID); err != nil {
-				return fmt.Errorf("lock incident %d: %w", d.IncidentID, err)
+			if err := tx.lockSubject(ctx, subjectOf(d)); err != nil {
+				return fmt.Errorf("lock %s: %w", subjectOf(d), err)
 			}
 		}
 		return fn(tx)
@@ -599,14 +599,35 @@ func (db *DB) settle(ctx context.Context, d *triage.Delivery, says bool, fn func
 	return nil
 }
 
-// say appends to the timeline; an empty text says nothing.
-func (tx *Tx) say(ctx context.Context, d *triage.Delivery, kind, text string) error {
-	if text == "" {
-		return nil
+func subjectOf(d *triage.Delivery) subject {
+	return subject{incident: d.IncidentID, window: d.WindowID}
+}
+
+// lockSubject keeps every other transaction off its log.
+func (tx *Tx) lockSubject(ctx context.Context, about subject) (err error) {
+	switch {
+	case about.window != 0:
+		_, err = tx.LockWindow(ctx, about.window)
+	case about.incident != 0:
+		_, err = tx.LockIncident(ctx, about.incident)
 	}
-	return tx.AppendTimeline(ctx, triage.TimelineEntry{
-		IncidentID: d.IncidentID, At: tx.db.now(), Kind: kind, Actor: "triagebot", Text: text,
-	})
+	return err
+}
+
+// say appends to the log of what d is about; an empty text says nothing, and
+// what is about nothing has no log.
+func (tx *Tx) say(ctx context.Context, d *triage.Delivery, kind, text string) error {
+	const actor = "triagebot"
+	switch {
+	case text == "":
+		return nil
+	case d.WindowID != 0:
+		_, err := tx.AppendWindowLog(ctx, triage.WindowEntry{WindowID: d.WindowID, At: tx.db.now(), Kind: kind, Actor: actor, Text: text})
+		return err
+	case d.IncidentID != 0:
+		return tx.AppendTimeline(ctx, triage.TimelineEntry{IncidentID: d.IncidentID, At: tx.db.now(), Kind: kind, Actor: actor, Text: text})
+	}
+	return nil
 }
 
 func laneOf(d *triage.Delivery) Lane { return Lane{Notifier: d.Notifier, Channel: d.Channel} }

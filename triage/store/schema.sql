@@ -6,7 +6,7 @@ CREATE TABLE locks (
   name     TEXT PRIMARY KEY,
   taken_at BIGINT NOT NULL
 );
-INSERT INTO locks (name, taken_at) VALUES ('correlation', 0), ('ready', 0);
+INSERT INTO locks (name, taken_at) VALUES ('correlation', 0), ('maintenance', 0), ('ready', 0);
 
 CREATE TABLE settings (
   name  TEXT PRIMARY KEY,
@@ -147,6 +147,43 @@ CREATE TABLE timeline (
   PRIMARY KEY (incident_id, seq)
 );
 
+-- Maintenance windows.
+CREATE TABLE windows (
+  id             {{serial}},
+  service        TEXT NOT NULL,
+  state          TEXT NOT NULL, -- see triage.WindowState
+  reason         TEXT NOT NULL,
+  wanted         BIGINT NOT NULL, -- its length, in microseconds
+  by_json        TEXT NOT NULL,
+  confirmed_json TEXT NOT NULL DEFAULT '',
+  ender_json     TEXT NOT NULL DEFAULT '',
+  incident_id    BIGINT NOT NULL DEFAULT 0, -- which may be forgotten by now
+  created_at     BIGINT NOT NULL,
+  changed_at     BIGINT NOT NULL, -- when it came into its state
+  since          BIGINT NOT NULL DEFAULT 0,
+  until          BIGINT NOT NULL DEFAULT 0,
+  ended          BIGINT NOT NULL DEFAULT 0,
+  override       BIGINT NOT NULL DEFAULT 0, -- 1: disable it though the service is not ready
+  attempt        BIGINT NOT NULL DEFAULT 0, -- calls claimed in this state
+  verify_until   BIGINT NOT NULL DEFAULT 0, -- while the metric is to follow a call
+  reminded_at    BIGINT NOT NULL DEFAULT 0,
+  shouted_at     BIGINT NOT NULL DEFAULT 0,
+  version        BIGINT NOT NULL DEFAULT 1
+);
+-- The rule that a service has one window at a time.
+CREATE UNIQUE INDEX windows_open ON windows (service) WHERE state NOT IN ('cancelled', 'off', 'failed');
+CREATE INDEX windows_service ON windows (service, id);
+
+CREATE TABLE window_log (
+  window_id BIGINT NOT NULL REFERENCES windows (id),
+  seq       BIGINT NOT NULL,
+  at        BIGINT NOT NULL,
+  kind      TEXT NOT NULL,
+  actor     TEXT NOT NULL,
+  text      TEXT NOT NULL,
+  PRIMARY KEY (window_id, seq)
+);
+
 -- The outbox: one row per message, whose body is what it should say now.
 CREATE TABLE deliveries (
   id             {{serial}},
@@ -154,7 +191,8 @@ CREATE TABLE deliveries (
   nonce          TEXT NOT NULL,
   notifier       TEXT NOT NULL,
   channel        TEXT NOT NULL,
-  incident_id    BIGINT NOT NULL,
+  incident_id    BIGINT NOT NULL, -- 0 for what is about none
+  window_id      BIGINT NOT NULL DEFAULT 0, -- likewise
   kind           TEXT NOT NULL,
   parent_id      BIGINT NOT NULL DEFAULT 0, -- delivery it hangs under; 0 for a parent
   priority       BIGINT NOT NULL,
@@ -182,6 +220,7 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_owed ON deliveries (notifier, channel, priority, id) WHERE state IN ('pending', 'sending');
 CREATE INDEX deliveries_parked ON deliveries (id) WHERE state = 'parked';
 CREATE INDEX deliveries_incident ON deliveries (incident_id);
+CREATE INDEX deliveries_window ON deliveries (window_id) WHERE window_id <> 0;
 CREATE INDEX deliveries_children ON deliveries (parent_id) WHERE parent_id <> 0;
 CREATE INDEX deliveries_parents ON deliveries (remote_channel, remote_id) WHERE kind = 'parent';
 
