@@ -51,6 +51,9 @@ steps:
     finding: 'stands at {{ .Value | fixed 0 }}'
 `
 
+// signingSecret signs what people do in Slack.
+const signingSecret = "0123456789abcdef0123456789abcdef"
+
 // steps are the findings of a run of it.
 const steps = 3
 
@@ -80,6 +83,7 @@ func newWorld(b *testing.B, channels int, answerAfter func(expr string) time.Dur
 	b.Cleanup(prometheus.Close)
 	w.address = program.FreeAddress(b)
 	w.write("slack-token", slacklocal.DefaultToken)
+	w.write("signing-secret", signingSecret)
 	w.write("plain.yaml", playbook)
 	w.write("triagebot.yaml", w.config(slackURL, prometheus.URL))
 	return w
@@ -100,7 +104,8 @@ storage:
 evidence: {dir: evidence}
 prometheus: {url: %s}
 playbooks: {files: [plain.yaml]}
-slack: {api_url: %s/api/, token_file: slack-token}
+slack: {api_url: %s/api/, token_file: slack-token, signing_secret_file: signing-secret}
+access: {look: {users: ["*"]}, respond: {users: ["*"]}}
 %s`, w.address, prometheusURL, slackURL, program.Routes(w.channels))
 }
 
