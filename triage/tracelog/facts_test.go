@@ -138,7 +138,7 @@ func TestFactsInWords(t *testing.T) {
 			[]string{
 				"req_9f took 1 s; 890 ms of it between proto send and proto recv (turn/completed)",
 				"Its records span 11.0 s, more than the 1 s that access reports.",
-				"Phases: proto send, after 890 ms proto recv (turn/completed), after 9.1 s the request's start, after 1 s the access line.",
+				"Phases: the request's start, after 1 s the access line; by another clock, proto send, after 890 ms proto recv (turn/completed).",
 				"The clock of proto is at least 9.99 s behind that of access: durations between the two are off by as much.",
 			},
 		},

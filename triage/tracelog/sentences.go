@@ -155,11 +155,17 @@ func (f *Facts) lossesSaid() []string {
 func (f *Facts) phasesSaid() string {
 	var b strings.Builder
 	b.WriteString(f.Phases[0].From)
-	for _, p := range f.Phases {
+	for i, p := range f.Phases {
+		if i > 0 && !p.follows(&f.Phases[i-1]) {
+			b.WriteString("; by another clock, " + p.From)
+		}
 		fmt.Fprintf(&b, ", after %s %s", inWords(p.Took), p.To)
 	}
 	return b.String()
 }
+
+// follows says whether a phase begins where another ends.
+func (p *Phase) follows(o *Phase) bool { return p.From == o.To && p.At.Equal(o.At.Add(o.Took)) }
 
 func (r *Retry) said() string {
 	verb, when := "had ended", ""
