@@ -157,6 +157,19 @@ func TestFactsInWords(t *testing.T) {
 			},
 		},
 		{
+			"nothing tells how long it took",
+			[]string{`access {"req_id":"req_9f","status":200}`},
+			[]string{
+				"req_9f ended with 200; how long it took is not on record",
+				"1 record has no time that can be read; they stand last.",
+			},
+		},
+		{
+			"nor how long it was until it failed",
+			[]string{`access {"ts":"2026-01-02T03:04:02Z","req_id":"req_9f","status":502}`},
+			[]string{"req_9f failed with 502"},
+		},
+		{
 			"only what repeats it",
 			[]string{`access {"ts":"2026-01-02T03:04:02Z","req_id":"second","retry_of":"req_9f","status":200,"latency_ms":1000}`},
 			[]string{

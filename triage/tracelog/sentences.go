@@ -85,7 +85,8 @@ func (f *Facts) gapInHeadline() bool {
 
 // ended is how the request ended and how long it took.
 func (f *Facts) ended() string {
-	took := inWords(cmp.Or(f.Reported, f.Total))
+	lasted := cmp.Or(f.Reported, f.Total)
+	took := inWords(lasted)
 	switch f.Outcome {
 	case OutcomeMaintenance:
 		return fmt.Sprintf("was refused after %s because of maintenance (%d)", took, f.Status)
@@ -98,11 +99,17 @@ func (f *Facts) ended() string {
 		if cause := f.cause(); cause != "" {
 			why = " (" + shown(cause) + ")"
 		}
+		if lasted == 0 {
+			return "failed" + with + why
+		}
 		return fmt.Sprintf("took %s and failed%s%s", took, with, why)
 	case OutcomeUnanswered:
 		if f.Answer == "" {
 			return fmt.Sprintf("has no answer on record; its records span %s", took)
 		}
+	}
+	if lasted == 0 && f.Status > 0 {
+		return fmt.Sprintf("ended with %d; how long it took is not on record", f.Status)
 	}
 	return "took " + took
 }
