@@ -4,10 +4,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -147,12 +149,15 @@ func writeIDs(candidates []tracelog.Candidate, w, stderr io.Writer) error {
 	return nil
 }
 
+var trailingBlanks = regexp.MustCompile(`(?m) +$`)
+
 func (c *tracePick) table(picked *tracelog.Picked, w io.Writer) error {
 	if len(picked.Candidates) == 0 {
 		_, err := fmt.Fprintf(w, "No request of this kind%s. Try a longer --within, or another --at.\n", c.window(picked.Coverage))
 		return err
 	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var b bytes.Buffer
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "TIME\tID\tDURATION\tSTATUS\tROUTE\tERROR")
 	for _, r := range picked.Candidates {
 		took, status := "", ""
@@ -163,9 +168,14 @@ func (c *tracePick) table(picked *tracelog.Picked, w io.Writer) error {
 			status = fmt.Sprint(r.Status)
 		}
 		cells := []string{r.Time.UTC().Format("2006-01-02T15:04:05.000Z"), tracelog.Harmless(r.ID), took, status, tracelog.Harmless(r.Route), tracelog.Harmless(r.Error)}
-		fmt.Fprintln(table, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
+		fmt.Fprintln(table, strings.Join(cells, "\t"))
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	// Cells of nothing have kept the columns' width; their blanks are not shown.
+	_, err := io.WriteString(w, trailingBlanks.ReplaceAllString(b.String(), ""))
+	return err
 }
 
 func (c *tracePick) window(coverage tracelog.Coverage) string {

@@ -127,6 +127,7 @@ func TestTraceByHand(t *testing.T) {
 		{"pick --slowest --within 0s -n 2 -o ids", 0, []string{"req_9f2c\nreq_9f2d\n"}},
 		{"pick --failing --at 2026-01-02T15:10:00Z -o ids " + accessFlags, 0, []string{"req_9f2c\n"}},
 		{"pick --tool-call --at 2026-01-02T15:10:00Z -o ids", 0, []string{"req_9f2d\n"}},
+		{"pick --tool-call --at 2026-01-02T15:10:00Z", 0, []string{"STATUS  ROUTE" + strings.Repeat(" ", 17) + "ERROR\n", "  /v1/chat/completions\n"}},
 		{"pick --slowest --within 0s --route /v1/none", 1, []string{"No request of this kind"}},
 		{"pick --slowest", 1, []string{"No request of this kind from ", "Try a longer --within, or another --at."}},
 		{"pick --slowest --within 0s --access-log none.ndjson", 2, []string{"not all of none.ndjson was searched: it does not exist"}},

@@ -67,10 +67,8 @@ func (h *Files) Between(ctx context.Context, q LineQuery, each func(*Record) boo
 	r := betweenReader{query: q, each: each, pace: pace(h.Rest)}
 	for _, f := range slices.Backward(files) {
 		part := Part{Source: f.source.Name, Name: f.path, Size: f.size, How: HowWindow}
-		if f.changed.Before(q.From.Add(-mostLate)) {
-			// Whatever it holds was written before the window.
+		if f.lastWrittenBefore(q.From, &part) {
 			lines.Older = lines.Older || f.size > 0
-			part.Complete = true
 		} else {
 			lines.Older = lines.Older || beginsBefore(f, q.From)
 			r.file(ctx, f, &part)

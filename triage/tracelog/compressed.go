@@ -12,9 +12,12 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// maxZstdWindow is the most memory that a zstd frame may ask for, in bytes. It
-// is what zstd's own command allows without --long=28.
-const maxZstdWindow = 128 << 20
+// maxZstdWindow is the largest window that a zstd frame may ask for, in bytes,
+// for as much and more is held of what was decompressed. It is what RFC 8878
+// recommends to support, and what zstd asks for at its levels up to 19.
+const maxZstdWindow = 8 << 20
+
+var errWideWindow = fmt.Errorf("it was compressed with a window of more than %d MB, which takes as much memory to read; use zstd without --long and --ultra", maxZstdWindow>>20)
 
 // unpack reads what a compressed file holds.
 func unpack(f *logFile) (io.ReadCloser, *countingReader, error) {
@@ -27,7 +30,18 @@ func unpack(f *logFile) (io.ReadCloser, *countingReader, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return r.IOReadCloser(), packed, nil
+	return zstdReader{r.IOReadCloser()}, packed, nil
+}
+
+// zstdReader says of a window that is too large what to do about it.
+type zstdReader struct{ io.ReadCloser }
+
+func (r zstdReader) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
+		err = errWideWindow
+	}
+	return n, err
 }
 
 // scanPacked searches a whole compressed file. Offsets are those of the
@@ -49,6 +63,8 @@ func (s *scanner) scanPacked(ctx context.Context, f *logFile) (out stretch, err 
 			return out, nil
 		case len(out.records) >= maxRecords:
 			return out, errEnough
+		case errors.Is(readErr, errWideWindow):
+			return out, readErr
 		case readErr != nil:
 			return out, fmt.Errorf("it cannot be decompressed beyond byte %d of its contents: %w", base+int64(len(text)), readErr)
 		}

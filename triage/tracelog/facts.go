@@ -30,7 +30,7 @@ type Facts struct {
 	Outcome  Outcome       `json:"outcome"`
 	Errors   []Failure     `json:"errors,omitempty"` // each once, the first first, at most maxErrors
 
-	Phases  []Phase       `json:"phases,omitempty"` // between one record and the next; a row of chunks is one phase
+	Phases  []Phase       `json:"phases,omitempty"` // between one record and the next whose clocks agree, clock by clock; a row of chunks is one phase
 	Gaps    []Phase       `json:"gaps,omitempty"`   // the longest between two records whose clocks agree, chunks among them; at most maxGaps
 	Retries []Retry       `json:"retries,omitempty"`
 	Resent  []Resent      `json:"resent,omitempty"`
@@ -94,8 +94,10 @@ func (t *Trace) Facts() *Facts {
 		f.Route = cmp.Or(kept(answer.route()), f.Route)
 	}
 	points := points(subject, answer)
-	f.Phases = phases(withoutRows(points))
 	f.Clocks = clocks(subject, answer)
+	for _, together := range byClock(withoutRows(points), f.Clocks) {
+		f.Phases = append(f.Phases, phases(together)...)
+	}
 	f.Gaps = gaps(points, f.wholeTime(), f.Clocks)
 	f.Retries = t.retries()
 	f.Resent = resent(subject)

@@ -138,7 +138,7 @@ func TestFactsInWords(t *testing.T) {
 			[]string{
 				"req_9f took 1 s; 890 ms of it between proto send and proto recv (turn/completed)",
 				"Its records span 11.0 s, more than the 1 s that access reports.",
-				"Phases: proto send, after 890 ms proto recv (turn/completed), after 9.1 s the request's start, after 1 s the access line.",
+				"Phases: the request's start, after 1 s the access line; by another clock, proto send, after 890 ms proto recv (turn/completed).",
 				"The clock of proto is at least 9.99 s behind that of access: durations between the two are off by as much.",
 			},
 		},
@@ -155,6 +155,19 @@ func TestFactsInWords(t *testing.T) {
 				"In proto something is received 300 ms before anything is sent: its clock was set, or lines are missing.",
 				"1 record has no time that can be read; they stand last.",
 			},
+		},
+		{
+			"nothing tells how long it took",
+			[]string{`access {"req_id":"req_9f","status":200}`},
+			[]string{
+				"req_9f ended with 200; how long it took is not on record",
+				"1 record has no time that can be read; they stand last.",
+			},
+		},
+		{
+			"nor how long it was until it failed",
+			[]string{`access {"ts":"2026-01-02T03:04:02Z","req_id":"req_9f","status":502}`},
+			[]string{"req_9f failed with 502"},
 		},
 		{
 			"only what repeats it",

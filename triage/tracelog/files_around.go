@@ -41,11 +41,11 @@ func (h *Files) Around(ctx context.Context, from, to time.Time, worker string) (
 
 func around(ctx context.Context, f *logFile, from, to time.Time, worker string) (records []Record, part Part) {
 	part = Part{Source: f.source.Name, Name: f.path, Size: f.size, How: HowWindow}
-	if f.packed != unpacked || f.changed.Before(from.Add(-mostLate)) {
-		part.Complete = f.packed == unpacked
-		if !part.Complete {
-			part.How, part.Note = HowSkipped, "compressed logs are not searched for a worker's events"
-		}
+	if f.packed != unpacked {
+		part.How, part.Note = HowSkipped, "compressed logs are not searched for a worker's events"
+		return nil, part
+	}
+	if f.lastWrittenBefore(from, &part) {
 		return nil, part
 	}
 	lo, hi, ok := windowOf(f, f.size, from, to, f.source)

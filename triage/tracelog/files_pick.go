@@ -59,9 +59,7 @@ func (h *Files) pickFrom(ctx context.Context, p *picker, f *logFile, from time.T
 	var tally pickTally
 	var err error
 	switch {
-	case f.lastWrittenBefore(from):
-		part.How, part.Complete = HowWindow, true
-		part.Note = fmt.Sprintf("not read: it was written to for the last time at %s, before the window", f.changed.UTC().Format(time.RFC3339))
+	case f.lastWrittenBefore(from, &part):
 		return part
 	case f.packed != unpacked:
 		tally, err = pickPacked(ctx, p, f)
@@ -84,16 +82,6 @@ func (h *Files) pickFrom(ctx context.Context, p *picker, f *logFile, from time.T
 	}
 	part.lackLong()
 	return part
-}
-
-// mtimeSlack is how much older a file's time of change may be than its last
-// line: that comes from the clock of who keeps the file, and copies lose it.
-const mtimeSlack = time.Hour
-
-// lastWrittenBefore says whether a file was written to for the last time before
-// a window that begins at an instant: what it holds lies before it.
-func (f *logFile) lastWrittenBefore(from time.Time) bool {
-	return !from.IsZero() && f.changed.Before(from.Add(-mtimeSlack))
 }
 
 func pickPacked(ctx context.Context, p *picker, f *logFile) (pickTally, error) {

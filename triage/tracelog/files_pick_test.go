@@ -153,6 +153,29 @@ func TestAFileThatChangedLongBeforeTheWindowIsNotRead(t *testing.T) {
 	}
 }
 
+// Whoever reads by time goes by the same slack.
+func TestAFileWhoseTimeOfChangeIsAnHourOffIsReadByTime(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "engine.ndjson")
+	write(t, path, []byte(fmt.Sprintf(`{"ts":%q,"worker":"w1","event":"exit"}`+"\n", pickAt.Format(time.RFC3339))))
+	h := NewFiles(FilesOptions{Sources: []Source{eventLog(path)}})
+	for before, want := range map[time.Duration]int{50 * time.Minute: 1, 70 * time.Minute: 0} {
+		must(t, os.Chtimes(path, pickAt, pickAt.Add(-before)))
+		found, err := h.Around(t.Context(), pickAt, pickAt, "w1")
+		must(t, err)
+		n := 0
+		lines, err := h.Between(t.Context(), LineQuery{Source: "engine", From: pickAt, To: pickAt}, func(*Record) bool { n++; return true })
+		must(t, err)
+		if len(found.Records) != want || n != want {
+			t.Errorf("changed %s before: %d events around, %d lines between", before, len(found.Records), n)
+		}
+		for _, part := range slices.Concat(found.Coverage.Parts, lines.Coverage.Parts) {
+			if !part.Complete || (want == 0) != strings.HasPrefix(part.Note, "not read: it was written to for the last time") {
+				t.Errorf("changed %s before: %+v", before, part)
+			}
+		}
+	}
+}
+
 func TestPickingSaysWhatIsWrong(t *testing.T) {
 	for name, c := range map[string]struct {
 		source Source
@@ -224,7 +247,7 @@ func TestLogsOfEventsThatAreNotSearchedAreSaidSo(t *testing.T) {
 	write(t, filepath.Join(dir, "a.gz"), []byte("\x1f\x8bpacked"))
 	old := filepath.Join(dir, "old")
 	write(t, old, []byte(`{"ts":"2026-01-02T15:00:00Z","worker":"w1"}`+"\n"))
-	must(t, os.Chtimes(old, time.Time{}, pickAt.Add(-time.Hour)))
+	must(t, os.Chtimes(old, time.Time{}, pickAt.Add(-2*time.Hour)))
 	found, err := NewFiles(FilesOptions{Sources: []Source{eventLog(filepath.Join(dir, "*"))}}).Around(t.Context(), pickAt, pickAt, "w1")
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -211,6 +212,11 @@ func TestWhatCannotBeSearchedIsSaidAndTheRestAnswered(t *testing.T) {
 	// Random bytes do not compress: the cut takes contents away.
 	random := fmt.Appendf(nil, "%s%x\n", line, newNasty(1).Perm(1<<15))
 	packed := encoder.EncodeAll(random, nil)
+	var wide bytes.Buffer // as zstd --long=24 makes it
+	w, err := zstd.NewWriter(&wide, zstd.WithWindowSize(2*maxZstdWindow))
+	must(t, err)
+	_, err = w.Write(random)
+	must(t, errors.Join(err, w.Flush(), w.Close()))
 	cases := map[string]struct {
 		make     func(t *testing.T, path string)
 		note     string
@@ -219,6 +225,7 @@ func TestWhatCannotBeSearchedIsSaidAndTheRestAnswered(t *testing.T) {
 		"a folder":         {func(t *testing.T, path string) { mkdir(t, path) }, "folder", false},
 		"an empty file":    {func(t *testing.T, path string) { write(t, path, nil) }, "", true},
 		"a cut zstd":       {func(t *testing.T, path string) { write(t, path, packed[:len(packed)/2]) }, "decompressed", false},
+		"a wide zstd":      {func(t *testing.T, path string) { write(t, path, wide.Bytes()) }, errWideWindow.Error(), false},
 		"a broken gzip":    {func(t *testing.T, path string) { write(t, path, []byte("\x1f\x8bnonsense")) }, "decompressed", false},
 		"xz":               {func(t *testing.T, path string) { write(t, path, []byte("\xfd7zXZ\x00\x00\x04")) }, "compressed with xz, which is not read", false},
 		"bzip2":            {func(t *testing.T, path string) { write(t, path, []byte("BZh91AY&SY")) }, "compressed with bzip2, which is not read", false},

@@ -6,7 +6,6 @@ package tracelog
 import (
 	"bytes"
 	"io"
-	"slices"
 )
 
 // lineReader cuts a stream into texts of whole lines, without those over the
@@ -28,7 +27,10 @@ func (l *lineReader) next() (text []byte, base int64, err error) {
 	l.drop(l.used)
 	chunk := min(chunkSize, l.limit) // then only the first line can be over the limit
 	have := len(l.buf)
-	l.buf = slices.Grow(l.buf, chunk)[:have+chunk]
+	if have+chunk > cap(l.buf) { // twice as much, so that a long line is seldom copied
+		l.buf = append(make([]byte, 0, min(2*cap(l.buf)+chunk, l.limit+2*chunk)), l.buf...)
+	}
+	l.buf = l.buf[:have+chunk]
 	n, err := fill(l.r, l.buf[have:])
 	l.buf = l.buf[:have+n]
 	l.used = bytes.LastIndexByte(l.buf, '\n') + 1

@@ -222,6 +222,6 @@ func (o *opening) skipped(sources []*Source, settled bool) []Part {
 }
 
 func (l *leftOut) said() string {
-	return fmt.Sprintf("not searched: %s that changed last at %s (%s) or before; at most %d files are opened, the latest changed first; narrow the pattern",
+	return fmt.Sprintf("%s left out, which changed last at %s (%s) or before: at most %d files are opened, the latest changed first; narrow the pattern",
 		counted(l.files, "file"), l.latest.changed.UTC().Format(time.RFC3339), filepath.Base(l.latest.path), maxFiles)
 }

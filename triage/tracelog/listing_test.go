@@ -114,7 +114,7 @@ func TestOfTooManyFilesTheLatestChangedAreOpened(t *testing.T) {
 			t.Errorf("%s: %d records, complete: %t", id, len(found.Records), found.Coverage.Complete)
 		}
 		part := found.Coverage.Parts[0]
-		const note = "not searched: 7 files that changed last at 2026-01-02T15:00:06Z (0006.log) or before; at most 1000 files are opened, the latest changed first; narrow the pattern"
+		const note = "7 files left out, which changed last at 2026-01-02T15:00:06Z (0006.log) or before: at most 1000 files are opened, the latest changed first; narrow the pattern"
 		if len(found.Coverage.Parts) != maxFiles+1 || part.Note != note || part.Size == 0 || part.How != HowSkipped {
 			t.Errorf("%s: %d parts, the first %+v", id, len(found.Coverage.Parts), part)
 		}

@@ -133,7 +133,7 @@ const (
 // longest first. Between clocks that do not agree there are none.
 func gaps(points []point, total time.Duration, clocks []ClockDiffer) []Phase {
 	var long []Phase
-	for _, together := range byClock(points, clocks) {
+	for _, together := range withoutWhole(byClock(points, clocks)) {
 		for _, p := range phases(together) {
 			if p.Took >= time.Millisecond && p.Took >= total/gapMatters {
 				long = append(long, p)
@@ -144,27 +144,29 @@ func gaps(points []point, total time.Duration, clocks []ClockDiffer) []Phase {
 	return slices.Clip(long[:min(len(long), maxGaps)])
 }
 
-// byClock are the points of each source that has another clock, and those of
-// the rest, whose clocks agree as far as is known.
+// byClock are the points whose clocks agree as far as is known, and then those of
+// each source that has another clock.
 func byClock(points []point, clocks []ClockDiffer) [][]point {
-	var all [][]point
 	rest := slices.Clone(points)
+	var others [][]point
 	for i := range clocks {
 		c := &clocks[i]
 		if c.Source == c.Against {
 			continue
 		}
 		other := func(p point) bool { return p.source == c.Source }
-		all = append(all, slices.DeleteFunc(slices.Clone(rest), func(p point) bool { return !other(p) }))
+		others = append(others, slices.DeleteFunc(slices.Clone(rest), func(p point) bool { return !other(p) }))
 		rest = slices.DeleteFunc(rest, other)
 	}
-	if len(all) == 0 {
-		return [][]point{rest}
+	return append([][]point{rest}, others...)
+}
+
+// withoutWhole parts the request's start from its answer where what lies between
+// them is told by other clocks alone: that time is no gap.
+func withoutWhole(groups [][]point) [][]point {
+	rest := groups[0]
+	if i := slices.IndexFunc(rest, func(p point) bool { return p.last }); len(groups) > 1 && i > 0 && rest[i-1].start {
+		return append([][]point{rest[:i], rest[i:]}, groups[1:]...)
 	}
-	// What lies between the request's start and its answer is told by the other
-	// clocks alone: that time is no gap.
-	if i := slices.IndexFunc(rest, func(p point) bool { return p.last }); i > 0 && rest[i-1].start {
-		return append(all, rest[:i], rest[i:])
-	}
-	return append(all, rest)
+	return groups
 }

@@ -85,7 +85,8 @@ func (f *Facts) gapInHeadline() bool {
 
 // ended is how the request ended and how long it took.
 func (f *Facts) ended() string {
-	took := inWords(cmp.Or(f.Reported, f.Total))
+	lasted := cmp.Or(f.Reported, f.Total)
+	took := inWords(lasted)
 	switch f.Outcome {
 	case OutcomeMaintenance:
 		return fmt.Sprintf("was refused after %s because of maintenance (%d)", took, f.Status)
@@ -98,11 +99,17 @@ func (f *Facts) ended() string {
 		if cause := f.cause(); cause != "" {
 			why = " (" + shown(cause) + ")"
 		}
+		if lasted == 0 {
+			return "failed" + with + why
+		}
 		return fmt.Sprintf("took %s and failed%s%s", took, with, why)
 	case OutcomeUnanswered:
 		if f.Answer == "" {
 			return fmt.Sprintf("has no answer on record; its records span %s", took)
 		}
+	}
+	if lasted == 0 && f.Status > 0 {
+		return fmt.Sprintf("ended with %d; how long it took is not on record", f.Status)
 	}
 	return "took " + took
 }
@@ -155,11 +162,17 @@ func (f *Facts) lossesSaid() []string {
 func (f *Facts) phasesSaid() string {
 	var b strings.Builder
 	b.WriteString(f.Phases[0].From)
-	for _, p := range f.Phases {
+	for i, p := range f.Phases {
+		if i > 0 && !p.follows(&f.Phases[i-1]) {
+			b.WriteString("; by another clock, " + p.From)
+		}
 		fmt.Fprintf(&b, ", after %s %s", inWords(p.Took), p.To)
 	}
 	return b.String()
 }
+
+// follows says whether a phase begins where another ends.
+func (p *Phase) follows(o *Phase) bool { return p.From == o.To && p.At.Equal(o.At.Add(o.Took)) }
 
 func (r *Retry) said() string {
 	verb, when := "had ended", ""

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"time"
@@ -270,5 +271,21 @@ func (s *timeSearch) inOrder() bool {
 			latest = seen.earliest
 		}
 	}
+	return true
+}
+
+// mtimeSlack is how much older a file's time of change may be than its last
+// line: that comes from the clock of who keeps the file, and copies lose it.
+const mtimeSlack = time.Hour
+
+// lastWrittenBefore says whether a file was written to for the last time before
+// a window that begins at an instant, so that what it holds lies before it. The
+// part then says so.
+func (f *logFile) lastWrittenBefore(from time.Time, part *Part) bool {
+	if from.IsZero() || !f.changed.Before(from.Add(-mtimeSlack)) {
+		return false
+	}
+	part.How, part.Complete = HowWindow, true
+	part.Note = fmt.Sprintf("not read: it was written to for the last time at %s, before the window", f.changed.UTC().Format(time.RFC3339))
 	return true
 }
