@@ -86,6 +86,7 @@ test("a button in an ephemeral answer", async () => {
   await browser.tabTo("Dismiss");
   await browser.press("Enter");
   await browser.gone(".message.hidden");
+  assert.equal((await browser.focused()).tag, "main", "the focus stays among the messages");
 });
 
 test("a menu opens, is left, and chosen from", async () => {

@@ -194,37 +194,60 @@ func controlIn(blocks []block, blockID, actionID string) *element {
 	return nil
 }
 
-// named gives blocks, and elements that people act on, the ids that Slack
+// giveNames gives blocks, and elements that people act on, the ids that Slack
 // makes up where the app gave none: by their place.
+func giveNames(blocks []block) {
+	for i := range blocks {
+		if blocks[i].BlockID == "" {
+			blocks[i].BlockID = fmt.Sprint("b", i)
+		}
+		for j, e := range blocks[i].controls() {
+			if e.ActionID == "" {
+				e.ActionID = fmt.Sprint("a", j)
+			}
+		}
+	}
+}
+
+// named reads blocks and gives them names, in what was read and in the JSON. Of
+// what are no blocks it makes none.
 func named(raw json.RawMessage) (json.RawMessage, []block) {
+	none := json.RawMessage("[]")
+	blocks, err := parseBlocks(raw)
+	if err != nil {
+		return none, nil
+	}
+	giveNames(blocks)
 	var objects []map[string]any
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	if d.Decode(&objects) != nil {
-		return json.RawMessage("[]"), nil
+		return none, nil
 	}
-	name := func(object any, field, letter string, i int) {
-		if o, ok := object.(map[string]any); ok && o != nil && (o[field] == nil || o[field] == "") {
-			o[field] = fmt.Sprint(letter, i)
+	set := func(object any, field, name string) {
+		if o, ok := object.(map[string]any); ok && o != nil {
+			o[field] = name
 		}
 	}
-	for i, b := range objects {
-		name(b, "block_id", "b", i)
-		name(b["accessory"], "action_id", "a", 0)
-		name(b["element"], "action_id", "a", 0)
-		if elements, ok := b["elements"].([]any); ok && b["type"] == "actions" {
-			for j, e := range elements {
-				name(e, "action_id", "a", j)
+	for i, o := range objects {
+		set(o, "block_id", blocks[i].BlockID)
+		elements, _ := o["elements"].([]any)
+		for j, e := range blocks[i].controls() {
+			switch e {
+			case blocks[i].Accessory:
+				set(o["accessory"], "action_id", e.ActionID)
+			case blocks[i].Input:
+				set(o["element"], "action_id", e.ActionID)
+			default:
+				if j < len(elements) { // a struct is read from "Elements" too
+					set(elements[j], "action_id", e.ActionID)
+				}
 			}
 		}
 	}
 	out, err := json.Marshal(objects)
 	if err != nil {
-		return json.RawMessage("[]"), nil
-	}
-	blocks, err := parseBlocks(out)
-	if err != nil {
-		return json.RawMessage("[]"), nil
+		return none, nil
 	}
 	return out, blocks
 }

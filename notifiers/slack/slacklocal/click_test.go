@@ -206,6 +206,7 @@ func TestTheOldestTicketsGo(t *testing.T) {
 func FuzzNamed(f *testing.F) {
 	f.Add([]byte(clickable))
 	f.Add([]byte(`[{"type":"actions","elements":[null,1,"x"]},null]`))
+	f.Add([]byte(`[{"type":"actions","Elements":[{"type":"button"}]}]`))
 	f.Add([]byte(`[{"accessory":{"type":"button","value":1e400}}]`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		before, err := parseBlocks(raw)

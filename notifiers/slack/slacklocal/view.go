@@ -51,13 +51,14 @@ func (p *part) all() []span {
 
 // view is the message's content. A message without blocks is its text.
 func (m *Message) view() []shownBlock {
-	_, blocks := named(m.Blocks)
-	if len(blocks) == 0 {
+	blocks, err := parseBlocks(m.Blocks)
+	if err != nil || len(blocks) == 0 {
 		if m.Text == "" {
 			return nil
 		}
 		return []shownBlock{{Type: "text", Spans: mrkdwn(m.Text)}}
 	}
+	giveNames(blocks)
 	shown := make([]shownBlock, 0, len(blocks))
 	for i := range blocks {
 		shown = append(shown, blocks[i].view()...)

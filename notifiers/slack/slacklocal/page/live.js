@@ -24,6 +24,13 @@
     if (next) next.focus({ preventScroll: true });
   }
 
+  // drop takes an element away; a focus within goes to the messages.
+  function drop(old) {
+    const had = old.contains(document.activeElement);
+    old.remove();
+    if (had) document.getElementById("messages").focus({ preventScroll: true });
+  }
+
   // patch makes the children of `now` those of `next`, matched by id.
   function patch(now, next) {
     const keep = new Set();
@@ -41,7 +48,7 @@
       keep.add(here);
       after = here;
     }
-    for (const child of Array.from(now.children)) if (!keep.has(child)) child.remove();
+    for (const child of Array.from(now.children)) if (!keep.has(child)) drop(child);
   }
 
   // update brings one message or thread up to date.
@@ -59,7 +66,7 @@
         if (!old) list.append(document.importNode(li, true));
         else if (old.firstElementChild.dataset.version !== message.dataset.version) swap(old, li);
       }
-      for (const li of shown.values()) li.remove();
+      for (const li of shown.values()) drop(li);
     } else if (here.innerHTML !== fresh.innerHTML) {
       here.replaceWith(document.importNode(fresh, true));
     }
