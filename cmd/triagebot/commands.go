@@ -17,7 +17,6 @@ import (
 	httptransport "github.com/go-openapi/runtime/client"
 
 	"triagebot/cmd/config"
-	"triagebot/notifiers/slack/inbound"
 	"triagebot/triage"
 	"triagebot/triage/access"
 	"triagebot/triage/command"
@@ -55,15 +54,6 @@ func (a *app) openCommands() error {
 		Log: a.log, Registerer: a.registry,
 	})
 	return a.openInbound()
-}
-
-// openInbound has what people do in Slack reach the core.
-func (a *app) openInbound() (err error) {
-	opts := inbound.Options{Do: a.commands.Do, Workspace: a.slack, Log: a.log, Registerer: a.registry}
-	if a.local != nil {
-		a.inbound, err = a.local.listen(opts)
-	}
-	return err
 }
 
 // accessRules are who may what. The local channel is on loopback and knows no
@@ -138,10 +128,7 @@ func (a *app) waiting(ctx context.Context) (lines []string) {
 			lines = append(lines, fmt.Sprintf("%d messages could not be shown and were given up; the log says why.", n))
 		}
 	}
-	if warning := a.slack.Warning(); warning != "" {
-		lines = append(lines, warning)
-	}
-	return lines
+	return append(lines, a.slackWarnings()...)
 }
 
 // listed are the playbooks as people are told of them.

@@ -30,7 +30,7 @@ func (a *app) serveReady(w http.ResponseWriter, r *http.Request) {
 	if err := a.slackCheck.err(ctx, a.slack.Check, time.Now()); err != nil {
 		fmt.Fprintf(w, "Warning: %v; messages wait in the outbox.\n", err)
 	}
-	if warning := a.slack.Warning(); warning != "" {
+	for _, warning := range a.slackWarnings() {
 		fmt.Fprintf(w, "Warning: %s.\n", warning)
 	}
 }

@@ -59,6 +59,9 @@ func (a *app) routes() (http.Handler, error) {
 	command.Handler{HandlerOptions: command.HandlerOptions{
 		Do: a.commands.Do, Token: func() string { return string(a.live.get().cfg.Access.CtlToken) }, Acts: a.db.Acts, Log: a.log,
 	}}.Register(r)
+	if a.inbound != nil && a.local == nil {
+		a.inbound.Register(r)
+	}
 	r.Handle("/metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry})).Methods(http.MethodGet)
 	r.HandleFunc("/-/healthy", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "triagebot is healthy.") }).Methods(http.MethodGet, http.MethodHead)
 	r.HandleFunc("/-/ready", a.serveReady).Methods(http.MethodGet, http.MethodHead)
