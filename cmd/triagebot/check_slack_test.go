@@ -17,7 +17,7 @@ func slackApp(t *testing.T) (apiURL string) {
 		w.Header().Set("Content-Type", "application/json")
 		switch r.URL.Path {
 		case "/api/auth.test":
-			w.Header().Set("X-OAuth-Scopes", "chat:write,files:write,files:read,channels:read,channels:history,groups:read,groups:history,commands,app_mentions:read,usergroups:read")
+			w.Header().Set("X-OAuth-Scopes", "chat:write,files:write,files:read,channels:read,channels:history,groups:read,groups:history,commands,app_mentions:read,users:read,usergroups:read")
 			fmt.Fprint(w, `{"ok":true,"user":"triagebot","team":"acme","team_id":"T0123456","bot_id":"B1"}`)
 		case "/api/conversations.list":
 			fmt.Fprint(w, `{"ok":true,"channels":[{"id":"C0INC00001","name":"incidents","is_member":true},{"id":"C0SRE00001","name":"sre"}]}`)

@@ -274,7 +274,7 @@ func TestTheSameIsAskedForByEitherWay(t *testing.T) {
 	want := []string{
 		"alice triage run X route=<a> & b in ",
 		"bob maintenance enable for 30m deploy in ",
-		" triage trace req_1 in the parent",
+		"bob triage trace req_1 in the parent",
 		"alice triage ack 7 in the parent",
 		"bob triage ack 7 in the parent",
 		"alice triage silence 1h 7 in the parent",
