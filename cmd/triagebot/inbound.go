@@ -4,37 +4,28 @@
 package main
 
 import (
-	"context"
 	"net/http"
 	"time"
 
 	"triagebot/notifiers/slack/inbound"
-	"triagebot/triage"
 )
 
 // openInbound has what people do in Slack reach the core. Without a signing
 // secret and an app token nobody there is listened to, and nothing is offered.
 func (a *app) openInbound() (err error) {
-	if a.local != nil {
-		a.inbound, err = a.local.listen(inbound.Options{Do: a.commands.Do, Workspace: a.slack, Log: a.log, Registerer: a.registry})
-		return err
-	}
-	a.inbound, err = a.newInbound(a.commands.Do)
-	return err
-}
-
-// newInbound makes the way in for people in Slack, whose requests do carries
-// out; nil where neither of its two secrets is configured.
-func (a *app) newInbound(do func(ctx context.Context, r triage.Request) triage.Reply) (*inbound.Inbound, error) {
-	s := &a.cfg.Slack
-	if s.SigningSecret == "" && s.AppToken == "" {
-		return nil, nil
-	}
-	return inbound.New(inbound.Options{
-		Do: do, Workspace: a.slack, SigningSecret: string(s.SigningSecret), AppToken: string(s.AppToken),
-		APIURL: s.APIURL, HTTPClient: &http.Client{Timeout: time.Duration(s.Timeout)},
+	slack := a.cfg.Slack
+	opts := inbound.Options{
+		Do: a.commands.Do, Workspace: a.slack, HTTPClient: &http.Client{Timeout: time.Duration(slack.Timeout)},
 		Log: a.log, Registerer: a.registry,
-	})
+	}
+	switch {
+	case a.local != nil:
+		a.inbound, err = a.local.listen(opts)
+	case slack.SigningSecret != "" || slack.AppToken != "":
+		opts.SigningSecret, opts.AppToken, opts.APIURL = string(slack.SigningSecret), string(slack.AppToken), slack.APIURL
+		a.inbound, err = inbound.New(opts)
+	}
+	return err
 }
 
 // slackWarnings say what is wrong with Slack, each in a sentence.

@@ -103,6 +103,8 @@ func scopeOf(method string) string {
 		return "files:read"
 	case methodMembers:
 		return "usergroups:read"
+	case methodUser:
+		return "users:read"
 	}
 	return ""
 }

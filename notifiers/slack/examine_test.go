@@ -134,7 +134,7 @@ func TestEveryScopeOfSendingIsAmongAllScopes(t *testing.T) {
 			t.Errorf("%s is called for and not asked for", s)
 		}
 	}
-	for _, method := range []string{methodHistory, methodReplies, methodList, methodFileInfo, methodMembers} {
+	for _, method := range []string{methodHistory, methodReplies, methodList, methodFileInfo, methodMembers, methodUser} {
 		if !all[scopeOf(method)] {
 			t.Errorf("%s needs %s, which is not asked for", method, scopeOf(method))
 		}

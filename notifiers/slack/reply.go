@@ -17,7 +17,7 @@ const (
 	maxReplyText  = 2000
 	maxReplyLines = 50
 	maxReplyLine  = 300
-	maxReplyBody  = 6000 // of all lines together
+	maxReplyBody  = 8000 // of all lines together
 )
 
 // RenderReply is a reply as Slack's text, escaped and within what every way of

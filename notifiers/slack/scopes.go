@@ -30,6 +30,7 @@ func Scopes() []Scope {
 		{Name: "groups:history", Why: "channels:history, for private channels", Private: true},
 		{Name: "commands", Why: "for /triage and /maintenance", Hearing: true},
 		{Name: "app_mentions:read", Why: "to hear @triagebot within threads, where Slack has no slash commands", Hearing: true},
+		{Name: "users:read", Why: "to write the name of whoever mentions @triagebot, for Slack tells only the id", Hearing: true},
 		{Name: "usergroups:read", Why: "to know who belongs to the user groups that may do things", Hearing: true},
 	}
 }

@@ -65,6 +65,7 @@ type Notifier struct {
 	channels channelIDs
 	places   places
 	groups   groupPause
+	names    names
 
 	mu       sync.Mutex
 	botID    string   // own, once auth.test has told it

@@ -2,6 +2,7 @@ package inbound
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -124,7 +125,7 @@ func TestAMentionIsAnsweredInItsThreadOnce(t *testing.T) {
 		edited["event_id"] = "EvOther"
 		f.event(edited)
 		got := f.requests()
-		if len(got) != 1 || got[0].Text != "triage trace req_1" || got[0].ID != "slack/mention/C0INC0001/5.1" || got[0].Place.ID != groupMsg {
+		if len(got) != 1 || got[0].Text != "triage trace req_1" || got[0].ID != "slack/mention/C0INC0001/5.1" || got[0].Place.ID != groupMsg || got[0].Actor.Name != "name of U0ALICE01" {
 			t.Fatalf("requests %+v", got)
 		}
 		whispers := f.whispers()
@@ -134,6 +135,17 @@ func TestAMentionIsAnsweredInItsThreadOnce(t *testing.T) {
 		w := whispers[0]
 		if w.Channel != "C0INC0001" || w.User != "U0ALICE01" || w.Thread != groupMsg || w.Text != "done: triage trace req_1" || len(w.Blocks) == 0 {
 			t.Errorf("answered %+v", w)
+		}
+	})
+}
+
+func TestAMentionIsHeardThoughNobodyKnowsAName(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		f := setUp(t, nil)
+		f.workspace.noName = errors.New("missing_scope")
+		f.event(mention("5.1", "<@U0BOT0001> ack"))
+		if got := f.requests(); len(got) != 1 || got[0].Actor.Name != "" {
+			t.Errorf("requests %+v", got)
 		}
 	})
 }

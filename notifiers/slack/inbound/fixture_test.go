@@ -42,10 +42,18 @@ type workspace struct {
 	mu       sync.Mutex
 	team     string
 	teamErr  error
+	noName   error
 	whispers []slack.Whisper
 	whisper  func(n int) error // what the n-th comes to, from 1; nil: success
 	dialogs  []slackapi.ModalViewRequest
 	noDialog error
+}
+
+func (w *workspace) Name(_ context.Context, user string) (string, error) {
+	if w.noName != nil {
+		return "", w.noName
+	}
+	return "name of " + user, nil
 }
 
 func (w *workspace) Team(context.Context) (string, error) { return w.team, w.teamErr }

@@ -25,6 +25,8 @@ import (
 type Workspace interface {
 	// Team is the id of the workspace that the app is installed in.
 	Team(ctx context.Context) (string, error)
+	// Name is what people call a member of the workspace.
+	Name(ctx context.Context, user string) (string, error)
 	// Whisper shows a message to one person only.
 	Whisper(ctx context.Context, w slack.Whisper) error
 	// OpenDialog opens a dialog for whoever made the click of the trigger.
@@ -112,7 +114,7 @@ func New(o Options) (*Inbound, error) {
 	if o.Log == nil {
 		o.Log = logrus.StandardLogger()
 	}
-	m, err := newMetrics(o.Registerer)
+	m, err := newMetrics(o.Registerer, o.AppToken != "")
 	if err != nil {
 		return nil, fmt.Errorf("slack inbound: %w", err)
 	}

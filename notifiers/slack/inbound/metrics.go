@@ -35,7 +35,8 @@ type metrics struct {
 	lost      prometheus.Counter
 }
 
-func newMetrics(r prometheus.Registerer) (metrics, error) {
+// newMetrics registers what is counted; the connection only where there is one.
+func newMetrics(r prometheus.Registerer, socket bool) (metrics, error) {
 	m := metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "triagebot_slack_requests_total",
@@ -58,7 +59,11 @@ func newMetrics(r prometheus.Registerer) (metrics, error) {
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.connected, m.lost} {
+	collectors := []prometheus.Collector{m.requests, m.seconds, m.lost}
+	if socket {
+		collectors = append(collectors, m.connected)
+	}
+	for _, c := range collectors {
 		if err := r.Register(c); err != nil {
 			return metrics{}, err
 		}

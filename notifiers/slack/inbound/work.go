@@ -25,6 +25,8 @@ type job struct {
 	reply triage.Reply // of courtesy
 }
 
+const nameTimeout = 2 * time.Second
+
 var (
 	replyBusy     = triage.Reply{Text: "triagebot is busy and did not take this in. Nothing was done; try again in a moment.", Outcome: triage.OutcomeFailed}
 	replyStopping = triage.Reply{Text: "triagebot is restarting and did not get to this. Nothing was done; ask again in a moment.", Outcome: triage.OutcomeFailed}
@@ -117,11 +119,27 @@ func (i *Inbound) carryOut(ctx context.Context, j *job) (r triage.Reply, became 
 	}
 	req := a.req
 	req.At = j.at
+	if req.Actor.Name == "" { // as in a mention
+		req.Actor.Name = i.nameOf(ctx, req.Actor.ID)
+	}
 	r = i.opts.Do(ctx, req)
 	if r.Outcome == "" {
 		r.Outcome = triage.OutcomeDone
 	}
 	return r, result(r.Outcome)
+}
+
+// nameOf is what people call somebody; "" where Slack does not say in time. It
+// is for people to read and decides nothing.
+func (i *Inbound) nameOf(ctx context.Context, user string) string {
+	ctx, cancel := context.WithTimeout(ctx, nameTimeout)
+	defer cancel()
+	name, err := i.opts.Workspace.Name(ctx, user)
+	if err != nil {
+		i.log.WithError(err).Debug("a person's name was not told")
+		return ""
+	}
+	return name
 }
 
 func (i *Inbound) openDialog(ctx context.Context, a *ask) (triage.Reply, result) {

@@ -117,8 +117,9 @@ func (w *Workspace) serveSocket(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	upgrader := websocket.Upgrader{
-		WriteBufferSize: 64 << 10,                                 // a message is one frame, as Slack's are
-		CheckOrigin:     func(*http.Request) bool { return true }, // the ticket says who may; clients name Slack as the origin
+		WriteBufferSize: 64 << 10, // a message is one frame, as Slack's are
+		// The ticket says who comes; slack-go names Slack's own site as its origin.
+		CheckOrigin: func(*http.Request) bool { return true },
 	}
 	conn, err := upgrader.Upgrade(rw, r, nil)
 	if err != nil {
