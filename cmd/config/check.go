@@ -161,6 +161,7 @@ func (k *checker) check(c *Config) {
 	k.traces(&c.Traces)
 	k.escalation(c)
 	k.commands(c.Commands)
+	k.maintenance(c)
 	k.routes(c)
 }
 
