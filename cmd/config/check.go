@@ -162,6 +162,7 @@ func (k *checker) check(c *Config) {
 	k.escalation(c)
 	k.access(c)
 	k.commands(c.Commands)
+	k.maintenance(c)
 	k.routes(c)
 }
 

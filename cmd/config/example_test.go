@@ -96,6 +96,13 @@ webhooks: [{name: ticketing, url: "http://127.0.0.1:8081/hooks/triagebot"}]
 escalation: {oncall: [{notifier: slack, channel: "#oncall", mention: "<!here>"}, {notifier: ticketing}]}
 commands: [{program: /usr/local/bin/drain-check, env: [HOME]}]
 access: {look: {users: ["*"]}, respond: {groups: [S0123456]}, maintain: {users: [U0123456], groups: [S0123456]}, override: {users: [U0123456]}}
+maintenance:
+  service: app
+  channel: "#incidents"
+  mention: <!here>
+  toggle: {url: "http://127.0.0.1:8080/admin/maintenance", body_on: '{"enabled":true}', body_off: '{"enabled":false}'}
+  metric: max(codex_maintenance_mode)
+  ready_url: http://127.0.0.1:8080/readyz
 traces:
   logs:
   - name: access

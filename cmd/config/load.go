@@ -148,6 +148,7 @@ func (k *checker) fillIn(c *Config) {
 	}
 	k.fillInTraces(&c.Traces)
 	fillInCommands(c.Commands)
+	fillInMaintenance(c.Maintenance)
 	trimURL(&c.Server.ExternalURL)
 	if c.Server.ExternalURL == "" {
 		c.Server.ExternalURL = localURL(c.Server.Listen)

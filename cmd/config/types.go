@@ -32,9 +32,10 @@ type Config struct {
 	Slack         Slack                 `yaml:"slack"`
 	Webhooks      []Webhook             `yaml:"webhooks"`
 	Traces        Traces                `yaml:"traces"`
-	Escalation    map[string][]Contact  `yaml:"escalation"` // by the names that playbooks escalate to
-	Commands      []Command             `yaml:"commands"`   // what playbooks may run
-	Routes        []Route               `yaml:"routes"`     // the first that matches wins; the last matches all
+	Escalation    map[string][]Contact  `yaml:"escalation"`            // by the names that playbooks escalate to
+	Commands      []Command             `yaml:"commands"`              // what playbooks may run
+	Maintenance   *Maintenance          `yaml:"maintenance,omitempty"` // nil: none
+	Routes        []Route               `yaml:"routes"`                // the first that matches wins; the last matches all
 }
 
 // Server is triagebot's own HTTP server.

@@ -45,8 +45,10 @@ func render(p triage.Post) (message, error) {
 		return renderFileLink(p.File), nil
 	case p.Escalation != nil:
 		return renderEscalation(p.Escalation), nil
+	case p.Window != nil:
+		return renderWindow(p.Window), nil
 	}
-	return message{}, errors.New("the post has neither parent, finding, conclusion, note, file nor escalation")
+	return message{}, errors.New("the post has neither parent, finding, conclusion, note, file, escalation nor window")
 }
 
 // mayRepeat says in the message that one sent at the instant may stand beside it.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -61,6 +62,12 @@ func findingWith(change func(*triage.FindingPost)) triage.Post {
 
 // messages are the posts whose messages are golden.
 func messages() map[string]triage.Post {
+	all := incidentMessages()
+	maps.Copy(all, windowMessages())
+	return all
+}
+
+func incidentMessages() map[string]triage.Post {
 	return map[string]triage.Post{
 		"parent-firing": {Parent: parentPost()},
 		"parent-opened": parentWith(func(p *triage.ParentPost) {
@@ -233,6 +240,10 @@ func hostilePosts(s string) map[string]triage.Post {
 		}}},
 		"skipped": {Finding: &triage.FindingPost{Finding: triage.Finding{StepID: s, Skipped: s}}},
 		"note":    {Note: &triage.NotePost{IncidentID: 7, Text: s, Links: links}},
+		"window": {Window: &triage.WindowPost{
+			WindowID: 3, State: triage.WindowState(s), Service: s, Reason: s, By: s, Said: s, Since: start, Until: start,
+		}},
+		"window's note": {Note: &triage.NotePost{WindowID: 3, Text: s, Mention: "x" + s}},
 		"escalation": {Escalation: &triage.EscalationPost{
 			IncidentID: 7, Alertname: s, Severity: s, To: s, Reason: s, Mention: "x" + s, Links: links,
 		}},

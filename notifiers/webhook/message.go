@@ -18,13 +18,14 @@ const Version = "1"
 // Message is the JSON body of a POST.
 type Message struct {
 	Version  string `json:"version"`
-	Kind     string `json:"kind"`     // parent, finding, conclusion, note, file or escalation: which field of post is set
-	Key      string `json:"key"`      // what it says, unique: incident/7/run/9/step/p95
-	Nonce    string `json:"nonce"`    // the message's identity
-	Revision int64  `json:"revision"` // grows with every edit
-	Incident int64  `json:"incident"`
+	Kind     string `json:"kind"`              // parent, finding, conclusion, note, file, escalation or window: which field of post is set
+	Key      string `json:"key"`               // what it says, unique: incident/7/run/9/step/p95
+	Nonce    string `json:"nonce"`             // the message's identity
+	Revision int64  `json:"revision"`          // grows with every edit
+	Incident int64  `json:"incident"`          // 0 for what is about none
+	Window   int64  `json:"window,omitempty"`  // the maintenance window that it is about
 	Channel  string `json:"channel,omitempty"` // as routed, where routes name channels for this notifier
-	Thread   string `json:"thread,omitempty"`  // nonce of the incident's parent message; absent in that itself and in an escalation
+	Thread   string `json:"thread,omitempty"`  // nonce of the parent message that it hangs under; absent in that itself, in an escalation and in an announcement
 	Post     any    `json:"post"`              // a triage.Post, with its text cut
 }
 
@@ -44,7 +45,7 @@ func encode(d *triage.Delivery) ([]byte, error) {
 	post := d.Body
 	m := Message{
 		Version: Version, Key: d.Key, Nonce: d.Nonce, Revision: d.Version,
-		Incident: d.IncidentID, Channel: d.Channel, Thread: d.Thread.ID,
+		Incident: d.IncidentID, Window: d.WindowID, Channel: d.Channel, Thread: d.Thread.ID,
 	}
 	switch {
 	case post.Parent != nil:
@@ -64,6 +65,8 @@ func encode(d *triage.Delivery) ([]byte, error) {
 		m.Kind = "file"
 	case post.Escalation != nil:
 		m.Kind = "escalation"
+	case post.Window != nil:
+		m.Kind = "window"
 	default:
 		return nil, fmt.Errorf("%s says nothing", d.Key)
 	}

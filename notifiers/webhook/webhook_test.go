@@ -109,6 +109,15 @@ func TestTheBodyOfEachKind(t *testing.T) {
 				Links: []triage.Link{{Title: "Runbook", URL: "https://example.com/runbook"}},
 			}},
 		},
+		"window": {
+			Key: "window/3/parent", Nonce: "b9c0", WindowID: 3, Kind: triage.DeliveryParent, Version: 4,
+			Body: triage.Post{Window: &triage.WindowPost{
+				WindowID: 3, State: triage.WindowOn, Service: "app", Reason: "workers restart in a loop", By: "alice",
+				Said:  "Maintenance of app is on since 10:00 UTC, until 10:30 UTC.",
+				Since: time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC), Until: time.Date(2026, 3, 1, 10, 30, 0, 0, time.UTC),
+				Choices: []triage.Choice{{Label: "Disable", Command: "maintenance disable", Style: "danger", Confirm: "Turn maintenance of app off?"}},
+			}},
+		},
 		"file": {
 			Key: "incident/7/run/9/file/p95.png", Nonce: "e5f6", IncidentID: 7, Kind: triage.DeliveryFile, Version: 1,
 			Thread: triage.RemoteRef{ID: "a1b2"},
@@ -150,7 +159,7 @@ func TestThePageShowsTheBodyOfEachKind(t *testing.T) {
 		t.Fatal(err)
 	}
 	bodies, err := filepath.Glob("testdata/*.json")
-	if err != nil || len(bodies) != 6 {
+	if err != nil || len(bodies) != 7 {
 		t.Fatal(bodies, err)
 	}
 	for _, file := range bodies {

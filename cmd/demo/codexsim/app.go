@@ -35,6 +35,8 @@ type Options struct {
 	Rate     float64 // requests a second of its own traffic
 	Seed     uint64  // shifts the pattern of latencies; the same seed gives the same ones
 	Log      logrus.FieldLogger
+	// AdminToken is the bearer token of the maintenance endpoint; "" lets nobody in.
+	AdminToken string
 	// Transport carries the App's own traffic; default is HTTP over loopback.
 	Transport http.RoundTripper
 }
@@ -51,6 +53,8 @@ type App struct {
 	logs     *logs
 	served   atomic.Uint64 // requests to the chat route, the index into the latency pattern
 	serial   atomic.Uint64 // for request ids
+
+	maintenanceCalls atomic.Int64
 
 	switching sync.Mutex // one fault after the other, so that metrics end up as the last one left them
 }

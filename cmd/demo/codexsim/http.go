@@ -31,6 +31,7 @@ func (a *App) Handler() http.Handler {
 	r.HandleFunc("/settings", a.settings).Methods(http.MethodGet)
 	r.HandleFunc(routeChat, a.chat).Methods(http.MethodPost)
 	r.HandleFunc(routeModels, a.models).Methods(http.MethodGet)
+	r.HandleFunc(routeMaintenance, a.setMaintenance).Methods(http.MethodPost)
 	r.HandleFunc("/faults", loopbackOnly(a.listFaults)).Methods(http.MethodGet)
 	r.HandleFunc("/faults/{name}", loopbackOnly(a.switchFault)).Methods(http.MethodPost, http.MethodDelete)
 	return r
