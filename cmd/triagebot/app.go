@@ -27,6 +27,7 @@ import (
 	"triagebot/triage/console"
 	"triagebot/triage/evidence"
 	"triagebot/triage/incident"
+	"triagebot/triage/maintenance"
 	"triagebot/triage/playbook"
 	"triagebot/triage/receive"
 	"triagebot/triage/runner"
@@ -46,16 +47,17 @@ type app struct {
 	listener   net.Listener
 	reloading  sync.Mutex
 
-	live       *live
-	db         *store.DB
-	redactor   *evidence.Redactor
-	bundles    *evidence.Store
-	signer     *evidence.Signer
-	committer  *receive.GroupCommitter
-	correlator *incident.Correlator
-	jobs       *store.Jobs
-	traceIndex *index.Index // nil for none
-	slackCheck slowCheck
+	live        *live
+	db          *store.DB
+	redactor    *evidence.Redactor
+	bundles     *evidence.Store
+	signer      *evidence.Signer
+	committer   *receive.GroupCommitter
+	correlator  *incident.Correlator
+	maintenance *maintenance.Service // nil for none
+	jobs        *store.Jobs
+	traceIndex  *index.Index // nil for none
+	slackCheck  slowCheck
 	channels
 }
 
@@ -72,7 +74,7 @@ func newApp(ctx context.Context, configFile string, cfg *config.Config, log *log
 		registry: prometheus.NewRegistry(), live: &live{}, redactor: evidence.NewRedactor(),
 	}
 	a.registerMetrics()
-	for _, open := range []func(context.Context) error{a.openStore, a.openEvidence, a.openTraceIndex, a.openLive, a.openChannels, a.wire, a.listen} {
+	for _, open := range []func(context.Context) error{a.openStore, a.openEvidence, a.openTraceIndex, a.openLive, a.openMaintenance, a.openChannels, a.wire, a.listen} {
 		if err := open(ctx); err != nil {
 			return nil, errors.Join(err, a.close())
 		}
@@ -174,7 +176,11 @@ func (a *app) wire(context.Context) error {
 		Log:         a.log,
 		Registerer:  a.registry,
 	})
-	a.jobs, err = a.db.NewJobs(store.JobsOptions{ReplicaID: replica, Run: run.Execute, Publish: run.Publish, Index: run.PublishIndex, Log: a.log})
+	jobs := store.JobsOptions{ReplicaID: replica, Run: run.Execute, Publish: run.Publish, Index: run.PublishIndex, Log: a.log}
+	if a.maintenance != nil {
+		jobs.Window = a.maintenance.Work
+	}
+	a.jobs, err = a.db.NewJobs(jobs)
 	if err != nil {
 		return err
 	}
@@ -240,6 +246,9 @@ func (a *app) run(ctx context.Context) error {
 	parts.Go(func() error { return poller.Run(partsCtx, every) })
 	parts.Go(func() error { return a.jobs.Run(partsCtx, jobGrace) })
 	parts.Go(func() error { return a.outbox.Run(partsCtx) })
+	if a.maintenance != nil {
+		parts.Go(func() error { return a.maintenance.Run(partsCtx) })
+	}
 	if a.traceIndex != nil {
 		indexer := tracelog.NewIndexer(tracelog.IndexerOptions{
 			Index: a.traceIndex, Files: func() *tracelog.Files { return a.live.get().traceLogs },
