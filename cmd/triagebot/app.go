@@ -30,6 +30,7 @@ import (
 	"triagebot/triage/console"
 	"triagebot/triage/evidence"
 	"triagebot/triage/incident"
+	"triagebot/triage/maintenance"
 	"triagebot/triage/playbook"
 	"triagebot/triage/receive"
 	"triagebot/triage/runner"
@@ -50,20 +51,21 @@ type app struct {
 	listener   net.Listener
 	reloading  sync.Mutex
 
-	live       *live
-	db         *store.DB
-	redactor   *evidence.Redactor
-	bundles    *evidence.Store
-	signer     *evidence.Signer
-	committer  *receive.GroupCommitter
-	correlator *incident.Correlator
-	jobs       *store.Jobs
-	traceIndex *index.Index // nil for none
-	slackCheck slowCheck
-	access     *access.Checker
-	commands   *command.Core
-	silences   *silence.Keeper
-	inbound    *inbound.Inbound // nil where nobody in Slack is listened to
+	live        *live
+	db          *store.DB
+	redactor    *evidence.Redactor
+	bundles     *evidence.Store
+	signer      *evidence.Signer
+	committer   *receive.GroupCommitter
+	correlator  *incident.Correlator
+	jobs        *store.Jobs
+	traceIndex  *index.Index // nil for none
+	slackCheck  slowCheck
+	access      *access.Checker
+	commands    *command.Core
+	silences    *silence.Keeper
+	inbound     *inbound.Inbound     // nil where nobody in Slack is listened to
+	maintenance *maintenance.Service // nil for none
 	channels
 }
 
@@ -80,7 +82,7 @@ func newApp(ctx context.Context, configFile string, cfg *config.Config, log *log
 		registry: prometheus.NewRegistry(), live: &live{}, redactor: evidence.NewRedactor(),
 	}
 	a.registerMetrics()
-	for _, open := range []func(context.Context) error{a.openStore, a.openEvidence, a.openTraceIndex, a.openLive, a.openChannels, a.wire, a.listen} {
+	for _, open := range []func(context.Context) error{a.openStore, a.openEvidence, a.openTraceIndex, a.openLive, a.openMaintenance, a.openChannels, a.wire, a.listen} {
 		if err := open(ctx); err != nil {
 			return nil, errors.Join(err, a.close())
 		}
@@ -185,9 +187,13 @@ func (a *app) wire(context.Context) error {
 	if err := a.openCommands(); err != nil {
 		return err
 	}
-	a.jobs, err = a.db.NewJobs(store.JobsOptions{
+	jobs := store.JobsOptions{
 		ReplicaID: replica, Run: run.Execute, Publish: run.Publish, Index: run.PublishIndex, Silence: a.silences.Work, Log: a.log,
-	})
+	}
+	if a.maintenance != nil {
+		jobs.Window = a.maintenance.Work
+	}
+	a.jobs, err = a.db.NewJobs(jobs)
 	if err != nil {
 		return err
 	}
@@ -253,6 +259,9 @@ func (a *app) run(ctx context.Context) error {
 	parts.Go(func() error { return poller.Run(partsCtx, every) })
 	parts.Go(func() error { return a.jobs.Run(partsCtx, jobGrace) })
 	parts.Go(func() error { return a.outbox.Run(partsCtx) })
+	if a.maintenance != nil {
+		parts.Go(func() error { return a.maintenance.Run(partsCtx) })
+	}
 	if a.traceIndex != nil {
 		indexer := tracelog.NewIndexer(tracelog.IndexerOptions{
 			Index: a.traceIndex, Files: func() *tracelog.Files { return a.live.get().traceLogs },

@@ -72,7 +72,7 @@ func (a *app) openChannels(context.Context) error {
 	return nil
 }
 
-// slackChannels are the channels that routes and contacts name, for the local channel to have.
+// slackChannels are the channels that routes, contacts and maintenance name, for the local channel to have.
 func slackChannels(cfg *config.Config) (names []string) {
 	for _, r := range cfg.Routes {
 		if r.Notifier == config.NotifierSlack {
@@ -85,6 +85,9 @@ func slackChannels(cfg *config.Config) (names []string) {
 				names = append(names, strings.TrimPrefix(c.Channel, "#"))
 			}
 		}
+	}
+	if m := cfg.Maintenance; m != nil && m.Notifier == config.NotifierSlack {
+		names = append(names, strings.TrimPrefix(m.Channel, "#"))
 	}
 	if f := cfg.Slack.FallbackChannel; f != "" {
 		names = append(names, strings.TrimPrefix(f, "#"))

@@ -50,7 +50,11 @@ func checkConfigCommand(check *kingpin.CmdClause) subcommand {
 func (a *app) tryClients(cfg *config.Config) error {
 	_, ofSteps := a.stepDeps(cfg)
 	_, ofTraces := traceBackends(&cfg.Traces)
-	return errors.Join(ofSteps, ofTraces)
+	var ofMaintenance error
+	if cfg.Maintenance != nil {
+		_, ofMaintenance = maintenanceToggle(cfg.Maintenance)
+	}
+	return errors.Join(ofSteps, ofTraces, ofMaintenance)
 }
 
 // namedDeps are the datasources by name and without clients, and the commands,

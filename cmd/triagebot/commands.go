@@ -44,7 +44,7 @@ func (a *app) openCommands() error {
 	a.access = access.New(access.Options{
 		Rules: a.accessRules, Team: a.workspace, Directory: a.slack, KeepFor: time.Duration(a.cfg.Access.KeepFor),
 	})
-	a.commands = command.New(command.Options{
+	opts := command.Options{
 		Store: a.db, Incidents: a.correlator, Access: a.access,
 		Silencer:  a.silencer,
 		Contacts:  func() map[string][]triage.Contact { return contacts(a.live.get().cfg) },
@@ -52,7 +52,11 @@ func (a *app) openCommands() error {
 		Traces:    requestLookup{a},
 		Pages:     a.pages, Waiting: a.waiting, Redact: a.redact,
 		Log: a.log, Registerer: a.registry,
-	})
+	}
+	if a.maintenance != nil {
+		opts.Maintenance = a.maintenance
+	}
+	a.commands = command.New(opts)
 	return a.openInbound()
 }
 

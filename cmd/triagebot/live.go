@@ -41,6 +41,7 @@ type settings struct {
 	playbooks   *playbook.Set
 	fallback    *playbook.Playbook
 	services    map[string]string
+	datasources map[string]step.Datasource
 	traceLogs   *tracelog.Files
 	traces      []tracelog.Home // all of them
 }
@@ -55,7 +56,7 @@ func (a *app) load(cfg *config.Config) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &settings{cfg: cfg, credentials: credentials(cfg.Server.Auth), services: map[string]string{}}
+	s := &settings{cfg: cfg, credentials: credentials(cfg.Server.Auth), services: map[string]string{}, datasources: deps.Prometheus}
 	s.traceLogs = traceLogs(&cfg.Traces, a.traceIndex, politePace())
 	if deps.Traces, err = traceBackends(&cfg.Traces); err != nil {
 		return nil, err
@@ -198,6 +199,7 @@ func needsRestart(was, is *config.Config) (sections []string) {
 		{"alertmanagers", was.Alertmanagers, is.Alertmanagers},
 		{"slack", was.Slack, is.Slack},
 		{"webhooks", was.Webhooks, is.Webhooks},
+		{"maintenance", was.Maintenance, is.Maintenance},
 		{"traces.index", was.Traces.Index, is.Traces.Index},
 	} {
 		if !reflect.DeepEqual(s.was, s.is) {

@@ -32,6 +32,9 @@ func renderWindow(p *triage.WindowPost) message {
 		long.add("Reason: " + reason)
 	}
 	blocks = append(blocks, windowContext(p))
+	if buttons := actions(p.Choices, 0); buttons != nil {
+		blocks = append(blocks, buttons)
+	}
 	long.add(windowTimes(p, func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }))
 	return message{
 		sentence: fmt.Sprintf("Maintenance window %d of %s is %s. %s", p.WindowID, line(p.Service, maxName), strings.ToLower(windowWords(p)), said),
