@@ -80,5 +80,5 @@ func (q liveQuerier) Query(ctx context.Context, expr string, at time.Time) (*pro
 	if !known {
 		return nil, fmt.Errorf("the datasource %s is not configured any more", q.name)
 	}
-	return d.Querier.Query(ctx, expr, at)
+	return d.Query(ctx, expr, at)
 }

@@ -101,24 +101,33 @@ func (s *Service) move(ctx context.Context, tx *store.Tx, w *triage.Window, ev e
 	if err := tx.SaveWindow(ctx, *w); err != nil {
 		return err
 	}
+	if w.IncidentID != 0 { // its evidence has the times
+		if err := tx.EnqueuePublish(ctx, w.IncidentID); err != nil {
+			return err
+		}
+	}
 	return s.tell(ctx, tx, *w, h)
 }
 
-// tell writes the window's log and its incident's timeline, has its message say
-// how it is now, and notes in its thread what happened. Call it under lock.
-func (s *Service) tell(ctx context.Context, tx *store.Tx, w triage.Window, h happening) error {
+// log writes a line of the window's log, and of its incident's timeline. Call it
+// under lock.
+func (s *Service) log(ctx context.Context, tx *store.Tx, w triage.Window, h happening) (seq int64, err error) {
 	now, actor := s.Now(), cmp.Or(h.actor, "triagebot")
-	seq, err := tx.AppendWindowLog(ctx, triage.WindowEntry{WindowID: w.ID, At: now, Kind: h.kind, Actor: actor, Text: h.log})
+	s.Log.WithField("window", w.ID).WithField("by", actor).Info("maintenance: " + h.log)
+	seq, err = tx.AppendWindowLog(ctx, triage.WindowEntry{WindowID: w.ID, At: now, Kind: h.kind, Actor: actor, Text: h.log})
+	if err != nil || w.IncidentID == 0 {
+		return seq, err
+	}
+	text := fmt.Sprintf("maintenance window %d: %s", w.ID, h.log)
+	return seq, tx.AppendTimeline(ctx, triage.TimelineEntry{IncidentID: w.IncidentID, At: now, Kind: "maintenance", Actor: actor, Text: text})
+}
+
+// tell is log that has the window's message say how it is now, and notes in its
+// thread what happened.
+func (s *Service) tell(ctx context.Context, tx *store.Tx, w triage.Window, h happening) error {
+	seq, err := s.log(ctx, tx, w, h)
 	if err != nil {
 		return err
-	}
-	s.Log.WithField("window", w.ID).WithField("by", actor).Info("maintenance: " + h.log)
-	if w.IncidentID != 0 {
-		text := fmt.Sprintf("maintenance window %d: %s", w.ID, h.log)
-		entry := triage.TimelineEntry{IncidentID: w.IncidentID, At: now, Kind: "maintenance", Actor: actor, Text: text}
-		if err := tx.AppendTimeline(ctx, entry); err != nil {
-			return err
-		}
 	}
 	if !s.isShown(w) {
 		return nil
@@ -139,6 +148,14 @@ func (s *Service) tell(ctx context.Context, tx *store.Tx, w triage.Window, h hap
 	}
 	key := fmt.Sprintf("window/%d/%d", w.ID, seq)
 	return tx.OweWindowReply(ctx, w.ID, s.Destination, key, triage.Post{Note: &note}, priority)
+}
+
+// saveAndTell is for what happens to a window without moving it.
+func (s *Service) saveAndTell(ctx context.Context, tx *store.Tx, w triage.Window, h happening) error {
+	if err := tx.SaveWindow(ctx, w); err != nil {
+		return err
+	}
+	return s.tell(ctx, tx, w, h)
 }
 
 // isShown says whether the channel has a message of the window. What waits for

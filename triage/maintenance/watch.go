@@ -133,13 +133,6 @@ func (s *Service) whose(w triage.Window) string {
 	return fmt.Sprintf("%s Keep it for %s (maintenance adopt %d), or turn it off (maintenance disable).", s.said(w), span(s.DefaultFor), w.ID)
 }
 
-func (s *Service) saveAndTell(ctx context.Context, tx *store.Tx, w triage.Window, h happening) error {
-	if err := tx.SaveWindow(ctx, w); err != nil {
-		return err
-	}
-	return s.tell(ctx, tx, w, h)
-}
-
 // Watch looks at the metric once, and acts on a flag that changed without
 // triagebot. A look that tells nothing changes nothing.
 func (s *Service) Watch(ctx context.Context) error {

@@ -131,11 +131,8 @@ func (s *Service) call(ctx context.Context, seen triage.Window, on bool, overrid
 		}
 		w.Attempt++
 		w.VerifyUntil = began.Add(s.CallTimeout + s.VerifyWithin)
-		if err := tx.SaveWindow(ctx, *w); err != nil {
-			return err
-		}
 		claimed = *w
-		return s.tell(ctx, tx, *w, h)
+		return s.saveAndTell(ctx, tx, *w, h)
 	})
 	if err != nil {
 		return err
@@ -175,13 +172,12 @@ func (s *Service) answered(ctx context.Context, claimed triage.Window, h happeni
 		if err != nil {
 			return err
 		}
-		if isSame(claimed, w) { // or another worker has seen the metric follow
-			w.VerifyUntil = s.Now().Add(s.VerifyWithin)
-			if err := tx.SaveWindow(ctx, w); err != nil {
-				return err
-			}
+		if !isSame(claimed, w) { // another worker has seen the metric follow
+			_, err := s.log(ctx, tx, w, h)
+			return err
 		}
-		return s.tell(ctx, tx, w, h)
+		w.VerifyUntil = s.Now().Add(s.VerifyWithin)
+		return s.saveAndTell(ctx, tx, w, h)
 	})
 }
 

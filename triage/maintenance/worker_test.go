@@ -293,6 +293,37 @@ func TestTwoWorkersMakeOneCall(t *testing.T) {
 	})
 }
 
+// A worker that hears of its call late, when another has seen the metric follow,
+// adds a line to the log and nothing else.
+func TestAnAnswerThatComesAfterTheEndIsOnlyLogged(t *testing.T) {
+	on(t, nil, func(w *world) {
+		w.asks(alice, w.enable(0, "x"))
+		w.asks(alice, w.confirm(1))
+		other, err := maintenance.New(w.opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.app.answers = toggles{func(_ context.Context, a *app, _ bool) (string, error) {
+			a.flag = true
+			a.mu.Unlock() // while it does not answer, another worker looks
+			defer a.mu.Lock()
+			var later *store.Later
+			if err := other.Work(t.Context(), 1); !errors.As(err, &later) {
+				t.Error(err)
+			}
+			return "", errors.New("it did not answer in time")
+		}}
+		w.work()
+		win := w.inState(triage.WindowOn)
+		if !win.VerifyUntil.IsZero() || w.count("failed") != 0 {
+			t.Errorf("%+v, told %q", win, w.told())
+		}
+		if diff := cmp.Diff([]string{"proposed", "confirmed", "called", "on", "failed"}, w.logged()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 // lives has the process live until it is killed at the point; false says that it
 // was not.
 func (w *world) lives(killAt int, life func()) (wasKilled bool) {
