@@ -64,7 +64,7 @@ func screenshots(t *testing.T) string {
 // node runs node in the clients' folder.
 func node(t *testing.T, args []string, env ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", args...)
 	cmd.Dir = clientsDir

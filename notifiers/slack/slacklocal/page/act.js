@@ -55,20 +55,22 @@
   }
 
   // ask shows a control's question; the promise is whether it was confirmed.
+  // Each question has a dialog of its own: the event of an earlier one's close
+  // comes late, and would answer this one.
   function ask(data) {
     if (!data.confirmTitle) return Promise.resolve(true);
-    const dialog = document.getElementById("confirm");
+    const dialog = document.getElementById("confirm").content.firstElementChild.cloneNode(true);
     dialog.querySelector("h2").textContent = data.confirmTitle;
     dialog.querySelector("p").textContent = data.confirmText;
     const [deny, confirm] = dialog.querySelectorAll("button");
     deny.textContent = data.confirmDeny;
     confirm.textContent = data.confirmOk;
     confirm.className = data.confirmStyle === "danger" ? "danger" : "primary";
-    dialog.returnValue = "";
+    document.body.append(dialog);
     dialog.showModal();
     deny.focus();
     return new Promise((done) => {
-      dialog.addEventListener("close", () => done(dialog.returnValue === "yes"), { once: true });
+      dialog.addEventListener("close", () => { dialog.remove(); done(dialog.returnValue === "yes"); }, { once: true });
     });
   }
 
