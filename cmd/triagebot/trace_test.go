@@ -127,7 +127,6 @@ func TestTraceByHand(t *testing.T) {
 		{"pick --slowest --within 0s -n 2 -o ids", 0, []string{"req_9f2c\nreq_9f2d\n"}},
 		{"pick --failing --at 2026-01-02T15:10:00Z -o ids " + accessFlags, 0, []string{"req_9f2c\n"}},
 		{"pick --tool-call --at 2026-01-02T15:10:00Z -o ids", 0, []string{"req_9f2d\n"}},
-		{"pick --tool-call --at 2026-01-02T15:10:00Z", 0, []string{"STATUS  ROUTE" + strings.Repeat(" ", 17) + "ERROR\n", "  /v1/chat/completions\n"}},
 		{"pick --slowest --within 0s --route /v1/none", 1, []string{"No request of this kind"}},
 		{"pick --slowest", 1, []string{"No request of this kind from ", "Try a longer --within, or another --at."}},
 		{"pick --slowest --within 0s --access-log none.ndjson", 2, []string{"not all of none.ndjson was searched: it does not exist"}},
@@ -202,6 +201,14 @@ func TestTraceForPrograms(t *testing.T) {
 		}
 		if want := []string{"proto", "engine", "engine", "proto", "proto", "access", "access", "usage"}; !slices.Equal(sources, want) {
 			t.Errorf("got %q, want %q", sources, want)
+		}
+	})
+	t.Run("a column has its width where the last cell is empty", func(t *testing.T) {
+		_, stdout, _ := runTrace(t, "pick --tool-call --at 2026-01-02T15:10:00Z "+accessFlags)
+		want := "TIME                      ID        DURATION  STATUS  ROUTE                 ERROR\n" +
+			"2026-01-02T15:04:43.000Z  req_9f2d  900.5ms   200     /v1/chat/completions\n"
+		if stdout != want {
+			t.Errorf("got\n%swant\n%s", stdout, want)
 		}
 	})
 	t.Run("pick as json", func(t *testing.T) {
