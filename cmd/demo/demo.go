@@ -7,6 +7,7 @@ package demo
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -69,6 +70,8 @@ type Lab struct {
 	app    *codexsim.App
 	prom   *promlab.Lab
 	logDir string
+	// adminToken is what the app's maintenance endpoint must be shown.
+	adminToken string
 
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -93,7 +96,7 @@ func Start(ctx context.Context, opts Options) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	lab := &Lab{logDir: filepath.Join(opts.Dir, "codex-logs"), done: make(chan struct{})}
+	lab := &Lab{logDir: filepath.Join(opts.Dir, "codex-logs"), done: make(chan struct{}), adminToken: rand.Text()}
 	if err := lab.assemble(ctx, opts, rules, storage); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(storage))
 	}
@@ -129,7 +132,7 @@ func (l *Lab) assemble(ctx context.Context, opts Options, rules []byte, storage 
 		cancel()
 		return fmt.Errorf("demo: %w", err)
 	}
-	if l.app, err = codexsim.New(codexsim.Options{Addr: opts.AppAddr, LogDir: l.logDir, Log: opts.Log}); err != nil {
+	if l.app, err = codexsim.New(codexsim.Options{Addr: opts.AppAddr, LogDir: l.logDir, AdminToken: l.adminToken, Log: opts.Log}); err != nil {
 		cancel()
 		return fmt.Errorf("demo: %w", err)
 	}
@@ -199,6 +202,9 @@ func (l *Lab) PrometheusURL() string { return l.prom.URL() }
 
 // LogDir is the folder of the app's NDJSON logs.
 func (l *Lab) LogDir() string { return l.logDir }
+
+// AdminToken is what the app's maintenance endpoint must be shown.
+func (l *Lab) AdminToken() string { return l.adminToken }
 
 // Faults are the names of the faults that raise an alert. Fault knows others
 // too, which the app lists under /faults.

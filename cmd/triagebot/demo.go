@@ -155,27 +155,39 @@ func freeAddress(ctx context.Context, listen string) (string, error) {
 // demoConfig is an ordinary configuration, left in the folder to be looked at.
 const demoConfig = `# Written by triagebot demo.
 server:
-  listen: %q
+  listen: %[1]q
 storage:
-  sqlite: {path: %s}
+  sqlite: {path: %[2]s}
 evidence:
-  dir: %s
+  dir: %[3]s
 prometheus:
-  url: %s
+  url: %[4]s
 services:
-  app: {url: %s}
+  app: {url: %[5]s}
 playbooks:
   files: ["playbooks/*.yaml"]
 incidents:
   edit_every: 500ms
 slack:
-  local: {listen: %q}
+  local: {listen: %[6]q}
 escalation:
   oncall:
     - {notifier: slack, channel: "#oncall"}
+# In the channel: /maintenance enable for 5m try it
+maintenance:
+  service: app
+  channel: "#%[7]s"
+  toggle:
+    url: %[5]s/admin/maintenance
+    http_config: {authorization: {credentials_file: admin-token}}
+    body_on: '{"enabled":true}'
+    body_off: '{"enabled":false}'
+  metric: max(codex_maintenance_mode)
+  ready_url: %[5]s/readyz
+  watch_every: 2s
 routes:
   - notifier: slack
-    channel: "#%s"
+    channel: "#%[7]s"
 `
 
 func writeDemoConfig(o demoOptions, address string, lab *demo.Lab) (string, error) {
@@ -191,6 +203,9 @@ func writeDemoConfig(o demoOptions, address string, lab *demo.Lab) (string, erro
 		if err := os.WriteFile(filepath.Join(dir, f.Name), f.Data, 0o600); err != nil {
 			return "", err
 		}
+	}
+	if err := os.WriteFile(filepath.Join(o.dir, "admin-token"), []byte(lab.AdminToken()), 0o600); err != nil {
+		return "", err
 	}
 	file := filepath.Join(o.dir, "triagebot.yaml")
 	text := fmt.Sprintf(demoConfig, address, demoDatabase, demoEvidence, lab.PrometheusURL(), lab.AppURL(), o.channel, demoChannel) +
