@@ -292,7 +292,8 @@ func TestAConnectionThatSlackEndsIsOpenedAnew(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := setUpSocket(t, newSlackSocket(t), nil)
+			// It must not be the silence that has it opened anew.
+			f := setUpSocket(t, newSlackSocket(t), nil, func(o *Options) { o.PingTimeout = time.Hour })
 			end(t, f.connected(t))
 			conn := f.connected(t)
 			send(t, conn, envelopeOf("slash_commands", "e1", commandPayload("1.1", "ack 7")))
