@@ -347,6 +347,7 @@ func (w *world) lives(killAt int, life func()) (wasKilled bool) {
 // the flag is toggled once each way, and each thing is announced once.
 func TestKilledAtAnyPointTheToggleFiresOnce(t *testing.T) {
 	each(t, nil, func(w *world) {
+		w.app.lag = 3 * time.Second // so that the first look after a call tells nothing
 		points := 0
 		for killAt := 1; ; killAt++ {
 			w.app.mu.Lock()
@@ -382,7 +383,7 @@ func TestKilledAtAnyPointTheToggleFiresOnce(t *testing.T) {
 				break
 			}
 		}
-		if want := 2*2 + 2*2 + 1; points != want { // a call and a look each way, the readiness
+		if want := 2*2 + 4*2 + 1; points != want { // a call and two looks each way, the readiness
 			t.Errorf("killed at %d points; want %d", points, want)
 		}
 	})

@@ -33,10 +33,13 @@ var errKilled = errors.New("killed")
 type app struct {
 	mu      sync.Mutex
 	flag    bool
-	frozen  bool  // the metric stays at what it says
-	metric  bool  // what it says
-	blind   error // the metric cannot be read
-	notOK   error // the readiness
+	now     func() time.Time
+	lag     time.Duration // from a change of the flag until the metric says so, as scraping makes it
+	changed time.Time     // when the flag was
+	frozen  bool          // the metric stays at what it says
+	metric  bool          // what it says
+	blind   error         // the metric cannot be read
+	notOK   error         // the readiness
 	answers []func(ctx context.Context, a *app, on bool) (string, error)
 	calls   []string // on or off, and the key
 	points  int      // reached so far; see at
@@ -53,7 +56,7 @@ func (a *app) at() {
 
 // obeys is a toggle that works.
 func obeys(_ context.Context, a *app, on bool) (string, error) {
-	a.flag = on
+	a.flag, a.changed = on, a.now()
 	return "answered 200", nil
 }
 
@@ -90,7 +93,7 @@ func (m flagMetric) On(context.Context) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.at()
-	if !m.frozen {
+	if !m.frozen && m.now().Sub(m.changed) >= m.lag {
 		m.metric = m.flag
 	}
 	on, err := m.metric, m.blind
@@ -153,7 +156,7 @@ func on(t *testing.T, change func(o *maintenance.Options), story func(w *world))
 func newWorld(t *testing.T, where store.Options, change func(o *maintenance.Options)) *world {
 	t.Helper()
 	w := &world{T: t, now: t0, app: &app{}}
-	where.Now = w.clock
+	where.Now, w.app.now = w.clock, w.clock
 	w.where, w.db = where, storetest.Open(t, where)
 	if _, err := w.db.NewJobs(store.JobsOptions{ReplicaID: "test", Run: never, Publish: never, Log: silent()}); err != nil {
 		t.Fatal(err)
