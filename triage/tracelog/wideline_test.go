@@ -90,6 +90,35 @@ func TestAnErrorWithVeryManyValuesSaysItsMessage(t *testing.T) {
 	}
 }
 
+// FuzzNarrowed holds what is kept of an object to what parsing it whole gives,
+// however few its values.
+func FuzzNarrowed(f *testing.F) {
+	for _, line := range []string{
+		`{"req_id":"a","at":{"ts":1},"at.ts":2,"error":{"type":"E","message":[]},"req_id":"b"}`,
+		` {"r\u0065q_id" : -1e5 ,"w":{"orker":"}"},"x":[{"]":"\\"}], "other":null , "http":{"status":"502"} } `,
+		"{\"\xff\":{\"req_id\":1},\"req_id\":\"\xff\",\"\":{}}", `{}`, `{"a":{},"retry_of":true,"tool":{"":[[]]}}`,
+	} {
+		f.Add([]byte(line))
+	}
+	source := &Source{
+		Name: "wide", Keys: []string{"req_id", "span.trace.id"}, Links: []string{"retry_of"},
+		Roles: Roles{Time: "at.ts", Duration: "ms", Status: "http.status", Error: "error", Route: "route", ToolCall: "tool", Worker: "w.orker"},
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		whole, err := ParseObject(line)
+		if err != nil {
+			return
+		}
+		fields, err := narrowed(bytes.Trim(line, "\x00 \t\r\n"), source.named(), len(line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := gocmp.Diff(saidBy(source, whole), saidBy(source, fields)); diff != "" {
+			t.Fatalf("(-whole +narrowed):\n%s", diff)
+		}
+	})
+}
+
 // A line within the longest that is read may have millions of values. Parsed
 // whole, it took 20 to 80 times its own bytes.
 func TestALineOfAMillionValuesTakesAFewTimesItsOwnMemory(t *testing.T) {
