@@ -64,6 +64,7 @@ type configuration struct {
 	where             store.Options
 	channels          []string
 	replies           string
+	more              string // sections of a test's own
 }
 
 func (c configuration) file(listen string) string {
@@ -83,7 +84,7 @@ prometheus: {url: %s}
 playbooks: {files: [plain.yaml, charted.yaml]}
 incidents: {replies: %s}
 slack: {api_url: %s, token_file: slack-token}
-%s`, listen, storage, c.promURL, replies, c.slackURL, program.Routes(c.channels))
+%s%s`, listen, storage, c.promURL, replies, c.slackURL, c.more, program.Routes(c.channels))
 }
 
 // The two playbooks. What the Prometheus usually answers is abnormal for the
