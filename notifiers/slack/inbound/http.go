@@ -168,8 +168,11 @@ func (i *Inbound) serveCommand(_ *http.Request, body []byte) httpReply {
 	if !fresh {
 		return httpReply{status: http.StatusOK, kind: a.kind, result: resultDuplicate}
 	}
-	r, busy := i.wait(j, triage.Reply{Text: "Working on it; the answer follows.", Outcome: triage.OutcomeDone})
-	rep := httpReply{status: http.StatusOK, body: messageOf(&a, r)}
+	r, busy := i.wait(j, i.opts.AnswerWithin)
+	rep := httpReply{status: http.StatusOK}
+	if r.Text != "" { // an empty answer shows nothing; the reply follows
+		rep.body = messageOf(&a, r)
+	}
 	if busy {
 		rep.kind, rep.result = a.kind, resultBusy
 	}
@@ -199,7 +202,7 @@ func (i *Inbound) serveInteraction(_ *http.Request, body []byte) httpReply {
 		}
 		return httpReply{status: http.StatusOK}
 	}
-	r, busy := i.wait(j, triage.Reply{})
+	r, busy := i.wait(j, i.opts.Patience)
 	rep := httpReply{status: http.StatusOK, body: dialogAnswer(r)}
 	if busy {
 		rep.kind, rep.result = a.kind, resultBusy
@@ -239,15 +242,15 @@ func (i *Inbound) take(v via, a ask) (j *job, fresh bool) {
 	return &job{ask: a, via: v, at: now}, i.seen.first(a.req.ID, now)
 }
 
-// wait gives a job to the workers and returns its reply, or later where it takes
-// longer than Slack is to be kept waiting; that reply follows by the late way.
-func (i *Inbound) wait(j *job, later triage.Reply) (r triage.Reply, busy bool) {
+// wait gives a job to the workers and returns its reply, or an empty one where it
+// takes longer than Slack is to be kept waiting; it then follows by the late way.
+func (i *Inbound) wait(j *job, within time.Duration) (r triage.Reply, busy bool) {
 	replied := make(chan triage.Reply, 1)
 	j.early = func(r triage.Reply) { replied <- r }
 	if !i.submit(j) {
 		return replyBusy, true
 	}
-	timer := time.NewTimer(i.opts.AnswerWithin)
+	timer := time.NewTimer(within)
 	defer timer.Stop()
 	select {
 	case r := <-replied:
@@ -255,7 +258,7 @@ func (i *Inbound) wait(j *job, later triage.Reply) (r triage.Reply, busy bool) {
 	case <-timer.C:
 	}
 	if j.taken.CompareAndSwap(false, true) {
-		return later, false
+		return triage.Reply{}, false
 	}
 	return <-replied, false // at the last moment
 }

@@ -54,9 +54,13 @@ type Options struct {
 	// Queue is how many requests may wait for a worker; whoever comes then is
 	// told to try again. 64 when 0.
 	Queue int
-	// AnswerWithin is how long Slack is kept waiting for a reply before it is
-	// told that one follows. 1 s when 0; Slack gives up after 3 s.
+	// AnswerWithin is how long Slack is kept waiting for the reply to a command
+	// that came by HTTP; after that the reply follows by itself. 50 ms when 0.
 	AnswerWithin time.Duration
+	// Patience is after how long a person is told that the reply follows, and how
+	// long a dialog stays open for what may be wrong with it. 1 s when 0; Slack
+	// gives up on a dialog after 3 s.
+	Patience time.Duration
 	// DoTimeout bounds one request. 30 s when 0.
 	DoTimeout time.Duration
 	// PingTimeout is how long Socket Mode may be silent. 30 s when 0, at which
@@ -101,7 +105,8 @@ func New(o Options) (*Inbound, error) {
 	}
 	setDefault(&o.Workers, 8)
 	setDefault(&o.Queue, 64)
-	setDefault(&o.AnswerWithin, time.Second)
+	setDefault(&o.AnswerWithin, 50*time.Millisecond)
+	setDefault(&o.Patience, time.Second)
 	setDefault(&o.DoTimeout, 30*time.Second)
 	setDefault(&o.PingTimeout, 30*time.Second)
 	setDefault(&o.APIURL, slackapi.APIURL)

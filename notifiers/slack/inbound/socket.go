@@ -205,7 +205,7 @@ func (i *Inbound) envelope(ctx context.Context, client acker, req *socketmode.Re
 // envelopeOfDialog has a dialog acknowledged with what is to be said in it, or
 // without a word where that takes too long.
 func (i *Inbound) envelopeOfDialog(j *job, ack func(payload any)) {
-	late := time.AfterFunc(i.opts.AnswerWithin, func() {
+	late := time.AfterFunc(i.opts.Patience, func() {
 		if j.taken.CompareAndSwap(false, true) {
 			ack(nil)
 		}

@@ -23,11 +23,15 @@ type job struct {
 	early func(triage.Reply)
 	taken atomic.Bool
 	reply triage.Reply // of courtesy
+	// long tells whoever asked that the reply takes its time; nil where nothing
+	// is said meanwhile.
+	long *time.Timer
 }
 
 const nameTimeout = 2 * time.Second
 
 var (
+	replyLong     = triage.Reply{Text: "Working on it; the answer follows.", Outcome: triage.OutcomeDone}
 	replyBusy     = triage.Reply{Text: "triagebot is busy and did not take this in. Nothing was done; try again in a moment.", Outcome: triage.OutcomeFailed}
 	replyStopping = triage.Reply{Text: "triagebot is restarting and did not get to this. Nothing was done; ask again in a moment.", Outcome: triage.OutcomeFailed}
 	replyPanic    = triage.Reply{Text: "triagebot failed at this; its log says why. Look at the incident before you ask again.", Outcome: triage.OutcomeFailed}
@@ -44,11 +48,22 @@ func (i *Inbound) submit(j *job) bool {
 	if i.stopped {
 		return false
 	}
+	if j.ask.kind != kindDialog {
+		j.long = time.AfterFunc(i.opts.Patience, func() { i.say(j, replyLong) })
+	}
 	select {
 	case i.jobs <- j:
 		return true
 	default:
+		j.hurry()
 		return false
+	}
+}
+
+// hurry has nothing said any more of how long it takes.
+func (j *job) hurry() {
+	if j.long != nil {
+		j.long.Stop()
 	}
 }
 
@@ -153,6 +168,7 @@ func (i *Inbound) openDialog(ctx context.Context, a *ask) (triage.Reply, result)
 
 // finish hands a reply to whoever waits for it, or else has it shown.
 func (i *Inbound) finish(ctx context.Context, j *job, r triage.Reply) {
+	j.hurry()
 	if j.early != nil && j.taken.CompareAndSwap(false, true) {
 		j.early(r)
 		// A dialog closes without a word of what came of it.
