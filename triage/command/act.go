@@ -71,6 +71,10 @@ func ackIncident(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Rep
 // maxSilence is the longest silence that can be asked for.
 const maxSilence = 7 * 24 * time.Hour
 
+// sameSilence is how much longer than one that stands a silence must be to be
+// another: of two clicks on the same length the later ends moments later.
+func sameSilence(lasts time.Duration) time.Duration { return min(time.Minute, lasts/2) }
+
 func silenceIncident(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Reply, error) {
 	if len(a.args) == 0 {
 		return triage.Reply{}, unclear(a.spec, "For how long? Write 30m, 2h or 1d.")
@@ -102,7 +106,7 @@ func silenceIncident(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage
 		return triage.Reply{}, err
 	}
 	for _, s := range silences {
-		if (s.State == store.SilenceWanted || s.State == store.SilenceActive) && !s.EndsAt.Before(ends) {
+		if (s.State == store.SilenceWanted || s.State == store.SilenceActive) && ends.Sub(s.EndsAt) < sameSilence(lasts) {
 			return refused("%s silenced incident %d already, until %s.", s.Author, inc.ID, clock(s.EndsAt)), nil
 		}
 	}

@@ -322,6 +322,42 @@ func TestTwoPeopleAtOnceSeeOneOutcome(t *testing.T) {
 	})
 }
 
+// silences are the ends of those that were asked for an incident.
+func (w *world) silences(id int64) (ends []time.Time) {
+	w.t.Helper()
+	if err := w.db.Tx(w.t.Context(), func(tx *store.Tx) error {
+		all, err := tx.SilencesOf(w.t.Context(), id)
+		for _, s := range all {
+			ends = append(ends, s.EndsAt)
+		}
+		return err
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	return ends
+}
+
+// Of two clicks on the same length the later would end moments later: it is no
+// other silence.
+func TestADoubleClickMakesOneSilence(t *testing.T) {
+	each(t, func(w *world) {
+		w.fires("Slow", false)
+		w.ask("triage silence 1h 1")
+		w.now = w.now.Add(2 * time.Second)
+		for _, who := range []triage.Actor{alice, bob} {
+			w.who = who
+			if r := w.ask("triage silence 1h 1"); r.Outcome != triage.OutcomeRefused || !strings.HasPrefix(r.Text, "alice silenced incident 1 already, until 2026-03-01 04:00 UTC") {
+				w.t.Errorf("%s is told %+v", who.Name, r)
+			}
+		}
+		w.now = w.now.Add(10 * time.Minute)
+		w.ask("triage silence 1h 1")
+		if got, want := w.silences(1), []time.Time{t0.Add(time.Hour), w.now.Add(time.Hour)}; !slices.EqualFunc(got, want, time.Time.Equal) {
+			w.t.Errorf("silences until %v; want %v", got, want)
+		}
+	})
+}
+
 func TestALateClickIsAnsweredPolitely(t *testing.T) {
 	each(t, func(w *world) {
 		w.fires("Slow", false)
