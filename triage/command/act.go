@@ -22,7 +22,7 @@ import (
 // lock finds the incident and keeps others off it; over is what to answer when
 // it is closed.
 func (c *Core) lock(ctx context.Context, tx *store.Tx, a *ask) (inc triage.Incident, over *triage.Reply, err error) {
-	if inc, err = c.incident(ctx, a); err != nil {
+	if inc, err = c.incident(ctx, tx, a); err != nil {
 		return inc, nil, err
 	}
 	if inc, err = tx.LockIncident(ctx, inc.ID); err != nil {

@@ -432,6 +432,39 @@ func TestAnIncidentIsFoundByWhereItWasAsked(t *testing.T) {
 	})
 }
 
+// A command that held one connection and waited for another would wait for ever
+// once as many come at once as there are connections.
+func TestACommandMakesDoWithOneConnection(t *testing.T) {
+	w := newWorld(t, storetest.Durable(t))
+	w.fires("Slow", false)
+	const others = 15 // of 16; see store.Open
+	held, release := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	for range others {
+		wg.Go(func() {
+			if err := w.db.Tx(t.Context(), func(*store.Tx) error {
+				held <- struct{}{}
+				<-release
+				return nil
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for range others {
+		<-held
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // or it would hang where it fails
+	defer cancel()
+	for i, text := range []string{"triage ack 1", "triage silence 1h", "triage rerun 1"} {
+		if r := w.core.Do(ctx, triage.Request{ID: fmt.Sprint("c", i), Actor: alice, Text: text}); r.Outcome == triage.OutcomeFailed {
+			t.Errorf("%s: %+v", text, r)
+		}
+	}
+	close(release)
+	wg.Wait()
+}
+
 func TestARunByHandHasAThreadOfItsOwnAndPagesNobody(t *testing.T) {
 	each(t, func(w *world) {
 		w.fires("Slow", false)
