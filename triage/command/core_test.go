@@ -432,6 +432,55 @@ func TestAnIncidentIsFoundByWhereItWasAsked(t *testing.T) {
 	})
 }
 
+// shown has the outbox show an incident's parent at a place.
+func (w *world) shown(at triage.RemoteRef) {
+	w.t.Helper()
+	claim, err := w.db.Claim(w.t.Context(), store.Hold{Lane: store.Lane{Notifier: "slack", Channel: "#inc"}, Owner: "test", Lease: time.Minute})
+	if err != nil || claim.Delivery == nil {
+		w.t.Fatal(claim, err)
+	}
+	if err := w.db.Delivered(w.t.Context(), claim.Delivery, at, ""); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// enabled is a maintenance that keeps what it was asked for.
+type enabled struct {
+	command.Maintenance
+	asked []triage.Request
+}
+
+func (e *enabled) Enable(_ context.Context, _ *store.Tx, req triage.Request, _ time.Duration, _ string) (triage.Reply, error) {
+	e.asked = append(e.asked, req)
+	return triage.Reply{Text: "Nothing is done yet."}, nil
+}
+
+// What is done about maintenance belongs to the evidence of the incident in
+// whose thread it was asked for.
+func TestMaintenanceKnowsTheThreadThatItWasAskedForIn(t *testing.T) {
+	each(t, func(w *world) {
+		w.fires("Slow", false)
+		thread := triage.RemoteRef{Channel: "C1", ID: "1772334000.000100"}
+		w.shown(thread)
+		opts, kept := w.core.Options, &enabled{}
+		opts.Maintenance = kept
+		w.core = command.New(opts)
+		for i, place := range []triage.RemoteRef{thread, {Channel: "C1", ID: "1772334000.999999"}, {Channel: "C1"}} {
+			w.core.Do(w.t.Context(), triage.Request{ID: fmt.Sprint("m", i), Actor: alice, Text: "maintenance enable drain", Place: place})
+		}
+		var got []int64
+		for _, req := range kept.asked {
+			got = append(got, req.Incident)
+		}
+		if !slices.Equal(got, []int64{1, 0, 0}) {
+			w.t.Errorf("asked for in the threads of %v", got)
+		}
+		if acts, err := w.db.Acts(w.t.Context(), store.ActFilter{IncidentID: 1, Limit: 10}); err != nil || len(acts) != 1 {
+			w.t.Errorf("the audit log has %d acts of the incident, %v", len(acts), err)
+		}
+	})
+}
+
 // A command that held one connection and waited for another would wait for ever
 // once as many come at once as there are connections.
 func TestACommandMakesDoWithOneConnection(t *testing.T) {

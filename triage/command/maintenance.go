@@ -44,12 +44,18 @@ func maintenanceCommands() []spec {
 // act is a command that changes something.
 type act = func(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Reply, error)
 
-// guarded refuses a command where no maintenance is configured.
+// guarded refuses a command where no maintenance is configured, and finds the
+// incident in whose thread it is asked for: its evidence has what follows.
 func guarded(do act) act {
 	return func(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Reply, error) {
 		if c.Maintenance == nil {
 			return noMaintenance(), nil
 		}
+		var err error
+		if a.Incident, err = askedIn(ctx, tx, a); err != nil {
+			return triage.Reply{}, err
+		}
+		a.about = a.Incident
 		return do(ctx, c, tx, a)
 	}
 }

@@ -325,11 +325,28 @@ func TestAWindowOutlivesItsIncident(t *testing.T) {
 			inc.State, inc.ClosedAt = triage.IncidentClosed, w.clock()
 			return tx.SaveIncident(ctx, inc)
 		})
+		sealed := w.timeline()
+		w.asks(alice, w.announce("soon"))
+		w.asks(alice, w.cancel(1))
+		w.asks(alice, w.enable(0, "x"))
+		if got := w.timeline(); got != sealed {
+			w.Errorf("%d entries were added to the timeline of a closed incident", got-sealed)
+		}
 		if n, _, err := w.db.PruneIncidents(t.Context(), w.clock().Add(time.Hour), store.PrunePlace{}, 10); n != 1 || err != nil {
 			t.Fatal(n, err)
 		}
-		w.asks(alice, w.confirm(1))
+		w.asks(alice, w.confirm(2))
 		w.works()
 		w.inState(triage.WindowOn)
 	})
+}
+
+// timeline is how many entries that of the incident has.
+func (w *world) timeline() int {
+	w.Helper()
+	entries, err := w.db.Timeline(w.Context(), w.incident)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return len(entries)
 }
