@@ -142,7 +142,7 @@ func rerunIncident(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.R
 	if over != nil {
 		return *over, nil
 	}
-	under, err := tx.RunUnderWay(ctx, inc.ID, time.Time{})
+	under, err := c.Incidents.RunUnderWay(ctx, tx, inc, a.At)
 	if err != nil {
 		return triage.Reply{}, err
 	}

@@ -514,6 +514,22 @@ func TestACommandMakesDoWithOneConnection(t *testing.T) {
 	wg.Wait()
 }
 
+// A run that was lost, as with a database that was restored, keeps nobody from
+// having the playbook run again.
+func TestALostRunIsNoReasonNotToRunAgain(t *testing.T) {
+	each(t, func(w *world) {
+		w.fires("Slow", false)
+		w.now = w.now.Add(time.Hour)
+		if r := w.ask("triage rerun 1"); r.Outcome != triage.OutcomeRefused || !strings.Contains(r.Text, "running already") {
+			w.t.Errorf("while it may run still: %+v", r)
+		}
+		w.now = w.now.Add(time.Hour)
+		if r := w.ask("triage rerun 1"); r.Outcome != triage.OutcomeDone {
+			w.t.Errorf("two hours after it began: %+v", r)
+		}
+	})
+}
+
 func TestARunByHandHasAThreadOfItsOwnAndPagesNobody(t *testing.T) {
 	each(t, func(w *world) {
 		w.fires("Slow", false)
