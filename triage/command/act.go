@@ -4,6 +4,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -42,6 +43,26 @@ func nothingLeft(a *ask) error {
 		return nil
 	}
 	return unclear(a.spec, "%s is not understood here.", shown(strings.Join(a.args, " ")))
+}
+
+// doubleClick is how soon after each other the same words are taken for one wish
+// of one person who clicks twice, or of two who click at once.
+const doubleClick = 10 * time.Second
+
+// twice refuses, for what adds up, what was done moments ago in the same words;
+// nil where it was not. Call it under the lock of what is changed, with the
+// incident found.
+func (c *Core) twice(ctx context.Context, tx *store.Tx, a *ask) (*triage.Reply, error) {
+	mine := store.Act{ID: a.act, Text: c.Redact.Text(a.Text), IncidentID: a.about}
+	before, err := tx.SameAct(ctx, mine, a.At.Add(-doubleClick))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, nil //nolint:nilnil // nothing stands against it
+	case err != nil:
+		return nil, err
+	}
+	reply := refused("%s did this a moment ago, so it was not done again: %s If it shall be done twice, ask again in %s.", before.Actor.Label(), before.Reply.Text, doubleClick)
+	return &reply, nil
 }
 
 func ackIncident(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Reply, error) {
@@ -208,6 +229,12 @@ func escalateIncident(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triag
 			near = " Did you mean " + near + "?"
 		}
 		return triage.Reply{}, unclear(a.spec, "Nobody is called %s.%s There are %s.", shown(to), near, strings.Join(names, ", "))
+	}
+	switch again, err := c.twice(ctx, tx, a); {
+	case err != nil:
+		return triage.Reply{}, err
+	case again != nil:
+		return *again, nil
 	}
 	reason := strings.Join(a.args, " ")
 	if reason == "" {

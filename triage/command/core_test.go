@@ -358,6 +358,56 @@ func TestADoubleClickMakesOneSilence(t *testing.T) {
 	})
 }
 
+// What adds up, a page for each click and a quarter of an hour for each, is done
+// once when two click at once.
+func TestADoubleClickPagesAndExtendsOnce(t *testing.T) {
+	each(t, func(w *world) {
+		w.fires("Slow", false)
+		w.fires("Errors", false)
+		opts, kept := w.core.Options, &enabled{}
+		opts.Maintenance = kept
+		opts.Access = access.New(access.Options{
+			Rules: func() access.Rules {
+				return access.Rules{access.Respond: {Users: []string{access.Anyone}}, access.Maintain: {Users: []string{access.Anyone}}}
+			},
+			Team: func(context.Context) (string, error) { return "T1", nil },
+		})
+		w.core = command.New(opts)
+		for _, text := range []string{"triage escalate 1 to oncall", "maintenance extend 15m"} {
+			var wg sync.WaitGroup
+			replies := make([]triage.Reply, 4)
+			for i := range replies {
+				who := []triage.Actor{alice, bob}[i%2]
+				wg.Go(func() {
+					replies[i] = w.core.Do(w.t.Context(), triage.Request{ID: fmt.Sprint(text, i), Actor: who, Text: text})
+				})
+			}
+			wg.Wait()
+			done := 0
+			for _, r := range replies {
+				if r.Outcome == triage.OutcomeDone {
+					done++
+				} else if r.Outcome != triage.OutcomeRefused || !strings.Contains(r.Text, " did this a moment ago, so it was not done again: ") {
+					w.t.Errorf("%s: %+v", text, r)
+				}
+			}
+			if done != 1 {
+				w.t.Errorf("%s was done %d times", text, done)
+			}
+		}
+		if got := w.notes(1); len(got) != 2 || len(kept.asked) != 1 {
+			w.t.Errorf("told %q, extended %d times", got, len(kept.asked))
+		}
+		if r := w.ask("triage escalate 2 to oncall"); r.Outcome != triage.OutcomeDone {
+			w.t.Errorf("of another incident: %+v", r)
+		}
+		w.now = w.now.Add(time.Minute)
+		if r := w.ask("triage escalate 1 to oncall"); r.Outcome != triage.OutcomeDone {
+			w.t.Errorf("a minute later: %+v", r)
+		}
+	})
+}
+
 func TestALateClickIsAnsweredPolitely(t *testing.T) {
 	each(t, func(w *world) {
 		w.fires("Slow", false)
@@ -448,6 +498,11 @@ func (w *world) shown(at triage.RemoteRef) {
 type enabled struct {
 	command.Maintenance
 	asked []triage.Request
+}
+
+func (e *enabled) Extend(_ context.Context, _ *store.Tx, req triage.Request, by time.Duration) (triage.Reply, error) {
+	e.asked = append(e.asked, req)
+	return triage.Reply{Text: "It ends " + by.String() + " later."}, nil
 }
 
 func (e *enabled) Enable(_ context.Context, _ *store.Tx, req triage.Request, _ time.Duration, _ string) (triage.Reply, error) {

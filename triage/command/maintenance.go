@@ -122,6 +122,15 @@ func extendMaintenance(ctx context.Context, c *Core, tx *store.Tx, a *ask) (tria
 	if !is {
 		return triage.Reply{}, unclear(a.spec, "By how long? %s is no duration; write 15m.", shown(a.args[0]))
 	}
+	if err := tx.LockMaintenance(ctx); err != nil {
+		return triage.Reply{}, err
+	}
+	switch again, err := c.twice(ctx, tx, a); {
+	case err != nil:
+		return triage.Reply{}, err
+	case again != nil:
+		return *again, nil
+	}
 	return c.Maintenance.Extend(ctx, tx, a.Request, d)
 }
 

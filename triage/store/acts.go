@@ -59,6 +59,15 @@ func (tx *Tx) EndAct(ctx context.Context, a Act) error {
 		a.ID, a.IncidentID, a.Outcome, toJSON(a.Reply))
 }
 
+// SameAct finds the latest act besides the one given that was done since an
+// instant, in the same words about the same incident; ErrNotFound where there
+// is none. Call it under a lock that keeps such acts apart.
+func (tx *Tx) SameAct(ctx context.Context, a Act, since time.Time) (Act, error) {
+	return one(ctx, tx, scanAct, `SELECT `+actColumns+` FROM acts
+		WHERE at >= $1 AND text = $2 AND incident_id = $3 AND outcome = $4 AND id <> $5 ORDER BY id DESC LIMIT 1`,
+		micros(since), a.Text, a.IncidentID, triage.OutcomeDone, a.ID)
+}
+
 // ActFilter says which acts are meant; 0 means any.
 type ActFilter struct {
 	IncidentID int64
