@@ -500,7 +500,12 @@ type enabled struct {
 	asked []triage.Request
 }
 
-func (e *enabled) Extend(_ context.Context, _ *store.Tx, req triage.Request, by time.Duration) (triage.Reply, error) {
+func (e *enabled) Disable(_ context.Context, _ *store.Tx, req triage.Request, window int64, reason string, override bool) (triage.Reply, error) {
+	e.asked = append(e.asked, req)
+	return triage.Reply{Text: fmt.Sprintf("%d %q %t", window, reason, override)}, nil
+}
+
+func (e *enabled) Extend(_ context.Context, _ *store.Tx, req triage.Request, _ int64, by time.Duration) (triage.Reply, error) {
 	e.asked = append(e.asked, req)
 	return triage.Reply{Text: "It ends " + by.String() + " later."}, nil
 }
@@ -583,6 +588,33 @@ func TestALostRunIsNoReasonNotToRunAgain(t *testing.T) {
 			w.t.Errorf("two hours after it began: %+v", r)
 		}
 	})
+}
+
+// Naming the window, as buttons do, is no way around the right to override.
+func TestAnOverrideTakesItsRightWhereverItStands(t *testing.T) {
+	w := newWorld(t, storetest.Durable(t))
+	opts, kept := w.core.Options, &enabled{}
+	opts.Maintenance = kept
+	w.core = command.New(opts)
+	for text, want := range map[string]string{
+		"maintenance disable":                  `0 "" false`,
+		"maintenance disable #12":              `12 "" false`,
+		"maintenance disable #12 all is well":  `12 "all is well" false`,
+		"maintenance disable 12 workers":       `0 "12 workers" false`,
+		"maintenance disable #12 #13 override": `12 "#13 override" false`,
+	} {
+		if r := w.ask(text); r.Text != want {
+			t.Errorf("%s: %+v", text, r)
+		}
+	}
+	for _, text := range []string{"maintenance disable override x", "maintenance disable #12 override x", "maintenance disable  #12  override x"} {
+		if r := w.ask(text); r.Outcome != triage.OutcomeRefused || !strings.Contains(r.Text, "under access.override") {
+			t.Errorf("%s: %+v", text, r)
+		}
+	}
+	if r := w.core.Do(t.Context(), triage.Request{ID: "o", Actor: triage.Actor{Via: triage.ViaCtl, ID: "root"}, Text: "maintenance disable #12 override the probe is broken"}); r.Text != `12 "the probe is broken" true` {
+		t.Errorf("who may: %+v", r)
+	}
 }
 
 func TestARunByHandHasAThreadOfItsOwnAndPagesNobody(t *testing.T) {

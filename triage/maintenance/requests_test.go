@@ -49,7 +49,7 @@ func TestMaintenanceFromTheRequestToItsEnd(t *testing.T) {
 		if p := w.post(); p.Said != "Maintenance of app is on since 10:00 UTC, until 10:45 UTC." || p.By != "alice" {
 			t.Errorf("%+v", p)
 		}
-		if diff := cmp.Diff([]string{"maintenance extend 15m", "maintenance disable"}, commands(w.post().Choices)); diff != "" {
+		if diff := cmp.Diff([]string{"maintenance extend #1 15m", "maintenance disable #1"}, commands(w.post().Choices)); diff != "" {
 			t.Error(diff)
 		}
 
@@ -278,6 +278,37 @@ func TestExtending(t *testing.T) {
 	})
 }
 
+// A button is for the window that it was made for, however late the click: a
+// message that only one person sees is never edited.
+func TestAButtonOfAPastWindowLeavesTheNextAlone(t *testing.T) {
+	on(t, nil, func(w *world) {
+		w.turnOn()
+		w.asks(bob, w.disable("", false))
+		w.works()
+		next := w.turnOn()
+		for name, click := range map[string]operation{
+			"disable": func(ctx context.Context, tx *store.Tx, req triage.Request) (triage.Reply, error) {
+				return w.s.Disable(ctx, tx, req, 1, "", false)
+			},
+			"extend": func(ctx context.Context, tx *store.Tx, req triage.Request) (triage.Reply, error) {
+				return w.s.Extend(ctx, tx, req, 1, time.Hour)
+			},
+		} {
+			t.Log(name)
+			w.is(w.asks(bob, click), triage.OutcomeRefused, "Nothing was done about maintenance window 1. Maintenance of app is over.")
+		}
+		if got := w.inState(triage.WindowOn); got.ID != 2 || !got.Until.Equal(next.Until) {
+			t.Errorf("%+v", got)
+		}
+		w.is(w.asks(bob, func(ctx context.Context, tx *store.Tx, req triage.Request) (triage.Reply, error) {
+			return w.s.Disable(ctx, tx, req, 99, "", false)
+		}), triage.OutcomeRefused, "There is no maintenance window 99")
+		w.is(w.asks(bob, func(ctx context.Context, tx *store.Tx, req triage.Request) (triage.Reply, error) {
+			return w.s.Disable(ctx, tx, req, 2, "", false)
+		}), triage.OutcomeDone, "is being turned off")
+	})
+}
+
 func TestStatus(t *testing.T) {
 	on(t, nil, func(w *world) {
 		reply := w.asks(alice, w.status())
@@ -307,7 +338,7 @@ func TestStatus(t *testing.T) {
 		if diff := cmp.Diff(want, reply.Lines); diff != "" {
 			t.Error(diff)
 		}
-		if diff := cmp.Diff([]string{"maintenance extend 15m", "maintenance disable"}, commands(reply.Choices)); diff != "" {
+		if diff := cmp.Diff([]string{"maintenance extend #2 15m", "maintenance disable #2"}, commands(reply.Choices)); diff != "" {
 			t.Error(diff)
 		}
 	})
