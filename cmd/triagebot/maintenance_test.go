@@ -108,7 +108,7 @@ maintenance:
 		t.Errorf("the toggle was called %d times", n)
 	}
 	ask("disable", func(ctx context.Context, tx *store.Tx, req triage.Request) (triage.Reply, error) {
-		return a.maintenance.Disable(ctx, tx, req, "", false)
+		return a.maintenance.Disable(ctx, tx, req, 0, "", false)
 	})
 	eventually(t, "the channel sees it over", shown("is over"))
 	if n := sim.MaintenanceCalls(); n != 2 {

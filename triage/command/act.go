@@ -4,6 +4,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -22,7 +23,7 @@ import (
 // lock finds the incident and keeps others off it; over is what to answer when
 // it is closed.
 func (c *Core) lock(ctx context.Context, tx *store.Tx, a *ask) (inc triage.Incident, over *triage.Reply, err error) {
-	if inc, err = c.incident(ctx, a); err != nil {
+	if inc, err = c.incident(ctx, tx, a); err != nil {
 		return inc, nil, err
 	}
 	if inc, err = tx.LockIncident(ctx, inc.ID); err != nil {
@@ -42,6 +43,26 @@ func nothingLeft(a *ask) error {
 		return nil
 	}
 	return unclear(a.spec, "%s is not understood here.", shown(strings.Join(a.args, " ")))
+}
+
+// doubleClick is how soon after each other the same words are taken for one wish
+// of one person who clicks twice, or of two who click at once.
+const doubleClick = 10 * time.Second
+
+// twice refuses, for what adds up, what was done moments ago in the same words;
+// nil where it was not. Call it under the lock of what is changed, with the
+// incident found.
+func (c *Core) twice(ctx context.Context, tx *store.Tx, a *ask) (*triage.Reply, error) {
+	mine := store.Act{ID: a.act, Text: c.Redact.Text(a.Text), IncidentID: a.about}
+	before, err := tx.SameAct(ctx, mine, a.At.Add(-doubleClick))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, nil //nolint:nilnil // nothing stands against it
+	case err != nil:
+		return nil, err
+	}
+	reply := refused("%s did this a moment ago, so it was not done again: %s If it shall be done twice, ask again in %s.", before.Actor.Label(), before.Reply.Text, doubleClick)
+	return &reply, nil
 }
 
 func ackIncident(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Reply, error) {
@@ -70,6 +91,10 @@ func ackIncident(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Rep
 
 // maxSilence is the longest silence that can be asked for.
 const maxSilence = 7 * 24 * time.Hour
+
+// sameSilence is how much longer than one that stands a silence must be to be
+// another: of two clicks on the same length the later ends moments later.
+func sameSilence(lasts time.Duration) time.Duration { return min(time.Minute, lasts/2) }
 
 func silenceIncident(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Reply, error) {
 	if len(a.args) == 0 {
@@ -102,7 +127,7 @@ func silenceIncident(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage
 		return triage.Reply{}, err
 	}
 	for _, s := range silences {
-		if (s.State == store.SilenceWanted || s.State == store.SilenceActive) && !s.EndsAt.Before(ends) {
+		if (s.State == store.SilenceWanted || s.State == store.SilenceActive) && ends.Sub(s.EndsAt) < sameSilence(lasts) {
 			return refused("%s silenced incident %d already, until %s.", s.Author, inc.ID, clock(s.EndsAt)), nil
 		}
 	}
@@ -138,7 +163,7 @@ func rerunIncident(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.R
 	if over != nil {
 		return *over, nil
 	}
-	under, err := tx.RunUnderWay(ctx, inc.ID, time.Time{})
+	under, err := c.Incidents.RunUnderWay(ctx, tx, inc, a.At)
 	if err != nil {
 		return triage.Reply{}, err
 	}
@@ -204,6 +229,12 @@ func escalateIncident(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triag
 			near = " Did you mean " + near + "?"
 		}
 		return triage.Reply{}, unclear(a.spec, "Nobody is called %s.%s There are %s.", shown(to), near, strings.Join(names, ", "))
+	}
+	switch again, err := c.twice(ctx, tx, a); {
+	case err != nil:
+		return triage.Reply{}, err
+	case again != nil:
+		return *again, nil
 	}
 	reason := strings.Join(a.args, " ")
 	if reason == "" {

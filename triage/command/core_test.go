@@ -322,6 +322,92 @@ func TestTwoPeopleAtOnceSeeOneOutcome(t *testing.T) {
 	})
 }
 
+// silences are the ends of those that were asked for an incident.
+func (w *world) silences(id int64) (ends []time.Time) {
+	w.t.Helper()
+	if err := w.db.Tx(w.t.Context(), func(tx *store.Tx) error {
+		all, err := tx.SilencesOf(w.t.Context(), id)
+		for _, s := range all {
+			ends = append(ends, s.EndsAt)
+		}
+		return err
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	return ends
+}
+
+// Of two clicks on the same length the later would end moments later: it is no
+// other silence.
+func TestADoubleClickMakesOneSilence(t *testing.T) {
+	each(t, func(w *world) {
+		w.fires("Slow", false)
+		w.ask("triage silence 1h 1")
+		w.now = w.now.Add(2 * time.Second)
+		for _, who := range []triage.Actor{alice, bob} {
+			w.who = who
+			if r := w.ask("triage silence 1h 1"); r.Outcome != triage.OutcomeRefused || !strings.HasPrefix(r.Text, "alice silenced incident 1 already, until 2026-03-01 04:00 UTC") {
+				w.t.Errorf("%s is told %+v", who.Name, r)
+			}
+		}
+		w.now = w.now.Add(10 * time.Minute)
+		w.ask("triage silence 1h 1")
+		if got, want := w.silences(1), []time.Time{t0.Add(time.Hour), w.now.Add(time.Hour)}; !slices.EqualFunc(got, want, time.Time.Equal) {
+			w.t.Errorf("silences until %v; want %v", got, want)
+		}
+	})
+}
+
+// What adds up, a page for each click and a quarter of an hour for each, is done
+// once when two click at once.
+func TestADoubleClickPagesAndExtendsOnce(t *testing.T) {
+	each(t, func(w *world) {
+		w.fires("Slow", false)
+		w.fires("Errors", false)
+		opts, kept := w.core.Options, &enabled{}
+		opts.Maintenance = kept
+		opts.Access = access.New(access.Options{
+			Rules: func() access.Rules {
+				return access.Rules{access.Respond: {Users: []string{access.Anyone}}, access.Maintain: {Users: []string{access.Anyone}}}
+			},
+			Team: func(context.Context) (string, error) { return "T1", nil },
+		})
+		w.core = command.New(opts)
+		for _, text := range []string{"triage escalate 1 to oncall", "maintenance extend 15m"} {
+			var wg sync.WaitGroup
+			replies := make([]triage.Reply, 4)
+			for i := range replies {
+				who := []triage.Actor{alice, bob}[i%2]
+				wg.Go(func() {
+					replies[i] = w.core.Do(w.t.Context(), triage.Request{ID: fmt.Sprint(text, i), Actor: who, Text: text})
+				})
+			}
+			wg.Wait()
+			done := 0
+			for _, r := range replies {
+				if r.Outcome == triage.OutcomeDone {
+					done++
+				} else if r.Outcome != triage.OutcomeRefused || !strings.Contains(r.Text, " did this a moment ago, so it was not done again: ") {
+					w.t.Errorf("%s: %+v", text, r)
+				}
+			}
+			if done != 1 {
+				w.t.Errorf("%s was done %d times", text, done)
+			}
+		}
+		if got := w.notes(1); len(got) != 2 || len(kept.asked) != 1 {
+			w.t.Errorf("told %q, extended %d times", got, len(kept.asked))
+		}
+		if r := w.ask("triage escalate 2 to oncall"); r.Outcome != triage.OutcomeDone {
+			w.t.Errorf("of another incident: %+v", r)
+		}
+		w.now = w.now.Add(time.Minute)
+		if r := w.ask("triage escalate 1 to oncall"); r.Outcome != triage.OutcomeDone {
+			w.t.Errorf("a minute later: %+v", r)
+		}
+	})
+}
+
 func TestALateClickIsAnsweredPolitely(t *testing.T) {
 	each(t, func(w *world) {
 		w.fires("Slow", false)
@@ -394,6 +480,141 @@ func TestAnIncidentIsFoundByWhereItWasAsked(t *testing.T) {
 			w.t.Errorf("two fire, and none was chosen: %+v", r)
 		}
 	})
+}
+
+// shown has the outbox show an incident's parent at a place.
+func (w *world) shown(at triage.RemoteRef) {
+	w.t.Helper()
+	claim, err := w.db.Claim(w.t.Context(), store.Hold{Lane: store.Lane{Notifier: "slack", Channel: "#inc"}, Owner: "test", Lease: time.Minute})
+	if err != nil || claim.Delivery == nil {
+		w.t.Fatal(claim, err)
+	}
+	if err := w.db.Delivered(w.t.Context(), claim.Delivery, at, ""); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// enabled is a maintenance that keeps what it was asked for.
+type enabled struct {
+	command.Maintenance
+	asked []triage.Request
+}
+
+func (e *enabled) Disable(_ context.Context, _ *store.Tx, req triage.Request, window int64, reason string, override bool) (triage.Reply, error) {
+	e.asked = append(e.asked, req)
+	return triage.Reply{Text: fmt.Sprintf("%d %q %t", window, reason, override)}, nil
+}
+
+func (e *enabled) Extend(_ context.Context, _ *store.Tx, req triage.Request, _ int64, by time.Duration) (triage.Reply, error) {
+	e.asked = append(e.asked, req)
+	return triage.Reply{Text: "It ends " + by.String() + " later."}, nil
+}
+
+func (e *enabled) Enable(_ context.Context, _ *store.Tx, req triage.Request, _ time.Duration, _ string) (triage.Reply, error) {
+	e.asked = append(e.asked, req)
+	return triage.Reply{Text: "Nothing is done yet."}, nil
+}
+
+// What is done about maintenance belongs to the evidence of the incident in
+// whose thread it was asked for.
+func TestMaintenanceKnowsTheThreadThatItWasAskedForIn(t *testing.T) {
+	each(t, func(w *world) {
+		w.fires("Slow", false)
+		thread := triage.RemoteRef{Channel: "C1", ID: "1772334000.000100"}
+		w.shown(thread)
+		opts, kept := w.core.Options, &enabled{}
+		opts.Maintenance = kept
+		w.core = command.New(opts)
+		for i, place := range []triage.RemoteRef{thread, {Channel: "C1", ID: "1772334000.999999"}, {Channel: "C1"}} {
+			w.core.Do(w.t.Context(), triage.Request{ID: fmt.Sprint("m", i), Actor: alice, Text: "maintenance enable drain", Place: place})
+		}
+		var got []int64
+		for _, req := range kept.asked {
+			got = append(got, req.Incident)
+		}
+		if !slices.Equal(got, []int64{1, 0, 0}) {
+			w.t.Errorf("asked for in the threads of %v", got)
+		}
+		if acts, err := w.db.Acts(w.t.Context(), store.ActFilter{IncidentID: 1, Limit: 10}); err != nil || len(acts) != 1 {
+			w.t.Errorf("the audit log has %d acts of the incident, %v", len(acts), err)
+		}
+	})
+}
+
+// A command that held one connection and waited for another would wait for ever
+// once as many come at once as there are connections.
+func TestACommandMakesDoWithOneConnection(t *testing.T) {
+	w := newWorld(t, storetest.Durable(t))
+	w.fires("Slow", false)
+	const others = 15 // of 16; see store.Open
+	held, release := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	for range others {
+		wg.Go(func() {
+			if err := w.db.Tx(t.Context(), func(*store.Tx) error {
+				held <- struct{}{}
+				<-release
+				return nil
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for range others {
+		<-held
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // or it would hang where it fails
+	defer cancel()
+	for i, text := range []string{"triage ack 1", "triage silence 1h", "triage rerun 1"} {
+		if r := w.core.Do(ctx, triage.Request{ID: fmt.Sprint("c", i), Actor: alice, Text: text}); r.Outcome == triage.OutcomeFailed {
+			t.Errorf("%s: %+v", text, r)
+		}
+	}
+	close(release)
+	wg.Wait()
+}
+
+// A run that was lost, as with a database that was restored, keeps nobody from
+// having the playbook run again.
+func TestALostRunIsNoReasonNotToRunAgain(t *testing.T) {
+	each(t, func(w *world) {
+		w.fires("Slow", false)
+		w.now = w.now.Add(time.Hour)
+		if r := w.ask("triage rerun 1"); r.Outcome != triage.OutcomeRefused || !strings.Contains(r.Text, "running already") {
+			w.t.Errorf("while it may run still: %+v", r)
+		}
+		w.now = w.now.Add(time.Hour)
+		if r := w.ask("triage rerun 1"); r.Outcome != triage.OutcomeDone {
+			w.t.Errorf("two hours after it began: %+v", r)
+		}
+	})
+}
+
+// Naming the window, as buttons do, is no way around the right to override.
+func TestAnOverrideTakesItsRightWhereverItStands(t *testing.T) {
+	w := newWorld(t, storetest.Durable(t))
+	opts, kept := w.core.Options, &enabled{}
+	opts.Maintenance = kept
+	w.core = command.New(opts)
+	for text, want := range map[string]string{
+		"maintenance disable":                  `0 "" false`,
+		"maintenance disable #12":              `12 "" false`,
+		"maintenance disable #12 all is well":  `12 "all is well" false`,
+		"maintenance disable 12 workers":       `0 "12 workers" false`,
+		"maintenance disable #12 #13 override": `12 "#13 override" false`,
+	} {
+		if r := w.ask(text); r.Text != want {
+			t.Errorf("%s: %+v", text, r)
+		}
+	}
+	for _, text := range []string{"maintenance disable override x", "maintenance disable #12 override x", "maintenance disable  #12  override x"} {
+		if r := w.ask(text); r.Outcome != triage.OutcomeRefused || !strings.Contains(r.Text, "under access.override") {
+			t.Errorf("%s: %+v", text, r)
+		}
+	}
+	if r := w.core.Do(t.Context(), triage.Request{ID: "o", Actor: triage.Actor{Via: triage.ViaCtl, ID: "root"}, Text: "maintenance disable #12 override the probe is broken"}); r.Text != `12 "the probe is broken" true` {
+		t.Errorf("who may: %+v", r)
+	}
 }
 
 func TestARunByHandHasAThreadOfItsOwnAndPagesNobody(t *testing.T) {

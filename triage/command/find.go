@@ -15,10 +15,19 @@ import (
 // listedIncidents is how many are listed where one has to be chosen.
 const listedIncidents = 10
 
+// incidents are where incidents are found: the database, or the transaction of a
+// request that changes something. One that looked beside its transaction would
+// hold two connections, and many at once would wait for each other's for ever.
+type incidents interface {
+	Incident(ctx context.Context, id int64) (triage.Incident, error)
+	IncidentAt(ctx context.Context, place triage.RemoteRef) (int64, error)
+	OpenIncidentsIn(ctx context.Context, channel string, limit int) ([]triage.Incident, error)
+}
+
 // incident finds the incident that a request is about: the number in its words,
 // which it takes off the arguments, or the thread or button that it came from,
 // or the one that fires in its channel.
-func (c *Core) incident(ctx context.Context, a *ask) (triage.Incident, error) {
+func (c *Core) incident(ctx context.Context, in incidents, a *ask) (triage.Incident, error) {
 	id := int64(0)
 	if len(a.args) > 0 {
 		if n, is := number(a.args[0]); is {
@@ -28,19 +37,15 @@ func (c *Core) incident(ctx context.Context, a *ask) (triage.Incident, error) {
 		}
 	}
 	if id == 0 {
-		id = a.Incident
-	}
-	if id == 0 && a.Place.ID != "" {
-		n, err := c.Store.IncidentAt(ctx, a.Place)
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
+		var err error
+		if id, err = askedIn(ctx, in, a); err != nil {
 			return triage.Incident{}, err
 		}
-		id = n
 	}
 	if id == 0 {
-		return c.onlyIncident(ctx, a)
+		return c.onlyIncident(ctx, in, a)
 	}
-	inc, err := c.Store.Incident(ctx, id)
+	inc, err := in.Incident(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return inc, unclear(a.spec, "There is no incident %d. /triage incidents lists them.", id)
 	}
@@ -48,10 +53,23 @@ func (c *Core) incident(ctx context.Context, a *ask) (triage.Incident, error) {
 	return inc, err
 }
 
+// askedIn is the incident in whose thread, or on whose buttons, a request was
+// made; 0 for none.
+func askedIn(ctx context.Context, in incidents, a *ask) (int64, error) {
+	if a.Incident != 0 || a.Place.ID == "" {
+		return a.Incident, nil
+	}
+	id, err := in.IncidentAt(ctx, a.Place)
+	if errors.Is(err, store.ErrNotFound) {
+		return 0, nil
+	}
+	return id, err
+}
+
 // onlyIncident is the one that fires in the channel; where there are more, or
 // none, it says what there is.
-func (c *Core) onlyIncident(ctx context.Context, a *ask) (triage.Incident, error) {
-	firing, err := c.Store.OpenIncidentsIn(ctx, a.Place.Channel, listedIncidents)
+func (c *Core) onlyIncident(ctx context.Context, in incidents, a *ask) (triage.Incident, error) {
+	firing, err := in.OpenIncidentsIn(ctx, a.Place.Channel, listedIncidents)
 	if err != nil {
 		return triage.Incident{}, err
 	}

@@ -51,7 +51,7 @@ func counted(n int, one, many string) string {
 
 func status(ctx context.Context, c *Core, a *ask) (triage.Reply, error) {
 	if len(a.args) > 0 || a.Incident != 0 || a.Place.ID != "" {
-		inc, err := c.incident(ctx, a)
+		inc, err := c.incident(ctx, c.Store, a)
 		if err != nil {
 			return triage.Reply{}, err
 		}
@@ -102,7 +102,7 @@ func (c *Core) statusOf(ctx context.Context, inc triage.Incident) (triage.Reply,
 }
 
 func evidence(ctx context.Context, c *Core, a *ask) (triage.Reply, error) {
-	inc, err := c.incident(ctx, a)
+	inc, err := c.incident(ctx, c.Store, a)
 	if err != nil {
 		return triage.Reply{}, err
 	}

@@ -22,9 +22,11 @@ type Maintenance interface {
 	Cancel(ctx context.Context, tx *store.Tx, req triage.Request, window int64) (triage.Reply, error)
 	// Adopt makes a window of one that was found open.
 	Adopt(ctx context.Context, tx *store.Tx, req triage.Request, window int64) (triage.Reply, error)
-	Extend(ctx context.Context, tx *store.Tx, req triage.Request, by time.Duration) (triage.Reply, error)
-	// Disable ends the window; override ends it though the service is not ready.
-	Disable(ctx context.Context, tx *store.Tx, req triage.Request, reason string, override bool) (triage.Reply, error)
+	// Extend moves the end of the window; 0 is the one that is open.
+	Extend(ctx context.Context, tx *store.Tx, req triage.Request, window int64, by time.Duration) (triage.Reply, error)
+	// Disable ends the window, as Extend names it; override ends it though the
+	// service is not ready.
+	Disable(ctx context.Context, tx *store.Tx, req triage.Request, window int64, reason string, override bool) (triage.Reply, error)
 	Status(ctx context.Context, tx *store.Tx, req triage.Request) (triage.Reply, error)
 }
 
@@ -44,12 +46,18 @@ func maintenanceCommands() []spec {
 // act is a command that changes something.
 type act = func(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Reply, error)
 
-// guarded refuses a command where no maintenance is configured.
+// guarded refuses a command where no maintenance is configured, and finds the
+// incident in whose thread it is asked for: its evidence has what follows.
 func guarded(do act) act {
 	return func(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Reply, error) {
 		if c.Maintenance == nil {
 			return noMaintenance(), nil
 		}
+		var err error
+		if a.Incident, err = askedIn(ctx, tx, a); err != nil {
+			return triage.Reply{}, err
+		}
+		a.about = a.Incident
 		return do(ctx, c, tx, a)
 	}
 }
@@ -105,7 +113,27 @@ func takeFor(a *ask) (time.Duration, error) {
 	return 0, unclear(a.spec, "For how long? Write 30m or 2h.")
 }
 
+// isWindow says whether a word names a window as buttons do: #12.
+func isWindow(w string) bool {
+	_, is := number(w)
+	return is && w[0] == '#'
+}
+
+// takeWindow takes the window that a button was made for off the front of the
+// arguments; 0 where none is named. What is open by the time of the click may be
+// another.
+func takeWindow(a *ask) int64 {
+	if len(a.args) == 0 || !isWindow(a.args[0]) {
+		return 0
+	}
+	id, _ := number(a.args[0])
+	a.args = a.args[1:]
+	_, a.rest = word(a.rest)
+	return id
+}
+
 func extendMaintenance(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Reply, error) {
+	window := takeWindow(a)
 	if len(a.args) == 2 && a.args[0] == "by" {
 		a.args = a.args[1:]
 	}
@@ -116,23 +144,37 @@ func extendMaintenance(ctx context.Context, c *Core, tx *store.Tx, a *ask) (tria
 	if !is {
 		return triage.Reply{}, unclear(a.spec, "By how long? %s is no duration; write 15m.", shown(a.args[0]))
 	}
-	return c.Maintenance.Extend(ctx, tx, a.Request, d)
+	if err := tx.LockMaintenance(ctx); err != nil {
+		return triage.Reply{}, err
+	}
+	switch again, err := c.twice(ctx, tx, a); {
+	case err != nil:
+		return triage.Reply{}, err
+	case again != nil:
+		return *again, nil
+	}
+	return c.Maintenance.Extend(ctx, tx, a.Request, window, d)
 }
 
 // overrides says that "override" takes a right of its own.
 func overrides(a *ask) (access.Right, bool) {
-	return access.Override, len(a.args) > 0 && a.args[0] == "override"
+	args := a.args
+	if len(args) > 0 && isWindow(args[0]) {
+		args = args[1:]
+	}
+	return access.Override, len(args) > 0 && args[0] == "override"
 }
 
 func disableMaintenance(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Reply, error) {
-	_, override := overrides(a)
+	_, override := overrides(a) // as it was when the right was asked for
+	window := takeWindow(a)
 	if override {
 		_, a.rest = word(a.rest)
 		if a.rest == "" {
 			return triage.Reply{}, unclear(a.spec, "Why end it though the service may not be ready? An override takes a reason.")
 		}
 	}
-	return c.Maintenance.Disable(ctx, tx, a.Request, c.Redact.Text(a.rest), override)
+	return c.Maintenance.Disable(ctx, tx, a.Request, window, c.Redact.Text(a.rest), override)
 }
 
 func onWindow(do func(Maintenance, context.Context, *store.Tx, triage.Request, int64) (triage.Reply, error)) act {

@@ -318,7 +318,7 @@ func (c *Correlator) current(ctx context.Context, tx *store.Tx, key string, at t
 		return inc, err
 	}
 	if inc.State == triage.IncidentResolved && at.Sub(inc.ResolvedAt) > c.Settings().ReopenWithin {
-		if held, err := c.heldByRun(ctx, tx, inc, at); held || err != nil {
+		if held, err := c.RunUnderWay(ctx, tx, inc, at); held || err != nil {
 			return inc, err
 		}
 		return triage.Incident{}, c.move(ctx, tx, &inc, expired, triage.Alert{}, at)

@@ -16,8 +16,8 @@ import (
 // minutes late; a run that is older was lost, and would hold for ever.
 const runHolds = 90 * time.Minute
 
-// heldByRun says whether a run of the incident is under way. Call it under
-// LockIncident.
-func (c *Correlator) heldByRun(ctx context.Context, tx *store.Tx, inc triage.Incident, at time.Time) (bool, error) {
+// RunUnderWay says whether a run of the incident is under way, and not lost.
+// Call it under LockIncident.
+func (c *Correlator) RunUnderWay(ctx context.Context, tx *store.Tx, inc triage.Incident, at time.Time) (bool, error) {
 	return tx.RunUnderWay(ctx, inc.ID, at.Add(-runHolds))
 }

@@ -102,7 +102,7 @@ func (c *Correlator) moveAll(ctx context.Context, tx *store.Tx, incidents []tria
 			continue
 		}
 		if ev == expired {
-			if held, err := c.heldByRun(ctx, tx, inc, now); err != nil {
+			if held, err := c.RunUnderWay(ctx, tx, inc, now); err != nil {
 				return err
 			} else if held {
 				continue

@@ -49,15 +49,15 @@ func (s *Service) lock(ctx context.Context, tx *store.Tx, id int64) (triage.Wind
 }
 
 // lockIncidents locks incidents in the order of their numbers, and sets the
-// number of one that is forgotten to 0.
+// number of one that is closed, whose evidence is sealed, or forgotten to 0.
 func lockIncidents(ctx context.Context, tx *store.Tx, ids ...*int64) error {
 	slices.SortFunc(ids, func(a, b *int64) int { return cmp.Compare(*a, *b) })
 	for _, id := range ids {
 		if *id == 0 {
 			continue
 		}
-		switch _, err := tx.LockIncident(ctx, *id); {
-		case errors.Is(err, store.ErrNotFound):
+		switch inc, err := tx.LockIncident(ctx, *id); {
+		case errors.Is(err, store.ErrNotFound), err == nil && inc.State == triage.IncidentClosed:
 			*id = 0
 		case err != nil:
 			return err

@@ -58,13 +58,16 @@ type HTTPReady struct {
 	Client *http.Client
 }
 
-// Ready implements Ready: the probe answers 200.
+// Ready implements Ready: the probe itself answers 200. A redirect is not
+// followed, for it may lead to a login's page, which answers 200 to everybody.
 func (r HTTPReady) Ready(ctx context.Context) error {
+	client := *r.Client
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.URL, nil)
 	if err != nil {
 		return safetext.WithoutURL(err)
 	}
-	resp, err := r.Client.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return safetext.WithoutURL(err)
 	}

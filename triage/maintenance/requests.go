@@ -202,15 +202,15 @@ func (s *Service) Adopt(ctx context.Context, tx *store.Tx, req triage.Request, i
 	return done("Maintenance of %s is yours until %s. You are reminded %s before.", w.Service, s.clock(w.Until), span(s.RemindBefore)), nil
 }
 
-// Disable ends the window. The worker calls nothing while the service is not
+// Disable ends the window of that number; 0 is the one that is open. The worker calls nothing while the service is not
 // ready, and says so; override has it call all the same. That takes a reason,
 // and that the person may override, the caller has checked.
-func (s *Service) Disable(ctx context.Context, tx *store.Tx, req triage.Request, reason string, override bool) (triage.Reply, error) {
+func (s *Service) Disable(ctx context.Context, tx *store.Tx, req triage.Request, id int64, reason string, override bool) (triage.Reply, error) {
 	reason = s.tidy(reason)
 	if override && reason == "" {
 		return unclear("Say why it is to be turned off though the service may not be ready: maintenance disable override The probe itself is broken."), nil
 	}
-	w, reply, err := s.current(ctx, tx, ended)
+	w, reply, err := s.current(ctx, tx, id, ended)
 	if err != nil || reply.Text != "" {
 		return reply, err
 	}
@@ -236,13 +236,13 @@ func (s *Service) Disable(ctx context.Context, tx *store.Tx, req triage.Request,
 	return done("%s", answer), nil
 }
 
-// Extend moves the window's end. One that is overdue ends so much later than
+// Extend moves the end of the window of that number; 0 is the one that is open. One that is overdue ends so much later than
 // now.
-func (s *Service) Extend(ctx context.Context, tx *store.Tx, req triage.Request, by time.Duration) (triage.Reply, error) {
+func (s *Service) Extend(ctx context.Context, tx *store.Tx, req triage.Request, id int64, by time.Duration) (triage.Reply, error) {
 	if by < minFor {
 		return refused("Maintenance is extended by %s at least.", span(minFor)), nil
 	}
-	w, reply, err := s.current(ctx, tx, extended)
+	w, reply, err := s.current(ctx, tx, id, extended)
 	if err != nil || reply.Text != "" {
 		return reply, err
 	}
@@ -322,15 +322,25 @@ func (s *Service) openWindow(ctx context.Context, tx *store.Tx) (triage.Window, 
 	return latest[0], true, nil
 }
 
-// current locks the open window for an event that a person asks for. A reply
-// says why that cannot be.
-func (s *Service) current(ctx context.Context, tx *store.Tx, ev event) (triage.Window, triage.Reply, error) {
+// current locks the open window for an event that a person asks for; id is the
+// one that they mean, 0 for whichever it is. A reply says why that cannot be.
+func (s *Service) current(ctx context.Context, tx *store.Tx, id int64, ev event) (triage.Window, triage.Reply, error) {
 	if err := tx.LockMaintenance(ctx); err != nil {
 		return triage.Window{}, triage.Reply{}, err
 	}
 	w, open, err := s.openWindow(ctx, tx)
 	if err != nil {
 		return w, triage.Reply{}, err
+	}
+	if id != 0 && id != w.ID { // a button of another one, which is past it
+		meant, err := tx.Window(ctx, id)
+		switch {
+		case errors.Is(err, store.ErrNotFound), err == nil && meant.Service != s.Service:
+			return w, unknownWindow(id), nil
+		case err != nil:
+			return w, triage.Reply{}, err
+		}
+		return w, s.settled(meant), nil
 	}
 	if !open {
 		reply := refused("No maintenance window of %s is open.", s.Service)

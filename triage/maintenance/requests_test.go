@@ -49,7 +49,7 @@ func TestMaintenanceFromTheRequestToItsEnd(t *testing.T) {
 		if p := w.post(); p.Said != "Maintenance of app is on since 10:00 UTC, until 10:45 UTC." || p.By != "alice" {
 			t.Errorf("%+v", p)
 		}
-		if diff := cmp.Diff([]string{"maintenance extend 15m", "maintenance disable"}, commands(w.post().Choices)); diff != "" {
+		if diff := cmp.Diff([]string{"maintenance extend #1 15m", "maintenance disable #1"}, commands(w.post().Choices)); diff != "" {
 			t.Error(diff)
 		}
 
@@ -278,6 +278,37 @@ func TestExtending(t *testing.T) {
 	})
 }
 
+// A button is for the window that it was made for, however late the click: a
+// message that only one person sees is never edited.
+func TestAButtonOfAPastWindowLeavesTheNextAlone(t *testing.T) {
+	on(t, nil, func(w *world) {
+		w.turnOn()
+		w.asks(bob, w.disable("", false))
+		w.works()
+		next := w.turnOn()
+		for name, click := range map[string]operation{
+			"disable": func(ctx context.Context, tx *store.Tx, req triage.Request) (triage.Reply, error) {
+				return w.s.Disable(ctx, tx, req, 1, "", false)
+			},
+			"extend": func(ctx context.Context, tx *store.Tx, req triage.Request) (triage.Reply, error) {
+				return w.s.Extend(ctx, tx, req, 1, time.Hour)
+			},
+		} {
+			t.Log(name)
+			w.is(w.asks(bob, click), triage.OutcomeRefused, "Nothing was done about maintenance window 1. Maintenance of app is over.")
+		}
+		if got := w.inState(triage.WindowOn); got.ID != 2 || !got.Until.Equal(next.Until) {
+			t.Errorf("%+v", got)
+		}
+		w.is(w.asks(bob, func(ctx context.Context, tx *store.Tx, req triage.Request) (triage.Reply, error) {
+			return w.s.Disable(ctx, tx, req, 99, "", false)
+		}), triage.OutcomeRefused, "There is no maintenance window 99")
+		w.is(w.asks(bob, func(ctx context.Context, tx *store.Tx, req triage.Request) (triage.Reply, error) {
+			return w.s.Disable(ctx, tx, req, 2, "", false)
+		}), triage.OutcomeDone, "is being turned off")
+	})
+}
+
 func TestStatus(t *testing.T) {
 	on(t, nil, func(w *world) {
 		reply := w.asks(alice, w.status())
@@ -307,7 +338,7 @@ func TestStatus(t *testing.T) {
 		if diff := cmp.Diff(want, reply.Lines); diff != "" {
 			t.Error(diff)
 		}
-		if diff := cmp.Diff([]string{"maintenance extend 15m", "maintenance disable"}, commands(reply.Choices)); diff != "" {
+		if diff := cmp.Diff([]string{"maintenance extend #2 15m", "maintenance disable #2"}, commands(reply.Choices)); diff != "" {
 			t.Error(diff)
 		}
 	})
@@ -325,11 +356,28 @@ func TestAWindowOutlivesItsIncident(t *testing.T) {
 			inc.State, inc.ClosedAt = triage.IncidentClosed, w.clock()
 			return tx.SaveIncident(ctx, inc)
 		})
+		sealed := w.timeline()
+		w.asks(alice, w.announce("soon"))
+		w.asks(alice, w.cancel(1))
+		w.asks(alice, w.enable(0, "x"))
+		if got := w.timeline(); got != sealed {
+			w.Errorf("%d entries were added to the timeline of a closed incident", got-sealed)
+		}
 		if n, _, err := w.db.PruneIncidents(t.Context(), w.clock().Add(time.Hour), store.PrunePlace{}, 10); n != 1 || err != nil {
 			t.Fatal(n, err)
 		}
-		w.asks(alice, w.confirm(1))
+		w.asks(alice, w.confirm(2))
 		w.works()
 		w.inState(triage.WindowOn)
 	})
+}
+
+// timeline is how many entries that of the incident has.
+func (w *world) timeline() int {
+	w.Helper()
+	entries, err := w.db.Timeline(w.Context(), w.incident)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return len(entries)
 }

@@ -168,13 +168,17 @@ func TestOnlyOneSeriesOfZeroOrOneTellsAnything(t *testing.T) {
 
 func TestReadyIsA200(t *testing.T) {
 	status := http.StatusOK
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/login" { // where 302 leads to
+			return
+		}
+		w.Header().Set("Location", "/login")
 		w.WriteHeader(status)
 		fmt.Fprint(w, `{"status":"unready"}`)
 	}))
 	defer server.Close()
 	ready := maintenance.HTTPReady{URL: server.URL + "/readyz?key=hunter2", Client: server.Client()}
-	for status = range map[int]bool{200: true, 204: false, 503: false} {
+	for _, status = range []int{200, 204, 302, 503} {
 		err := ready.Ready(t.Context())
 		switch {
 		case status == http.StatusOK && err != nil:

@@ -103,7 +103,7 @@ func TestAFlagThatIsTurnedOnOutsideIsAskedAbout(t *testing.T) {
 		if diff := cmp.Diff(want, w.told()); diff != "" {
 			t.Error(diff)
 		}
-		if diff := cmp.Diff([]string{"maintenance adopt 1", "maintenance disable"}, commands(w.post().Choices)); diff != "" {
+		if diff := cmp.Diff([]string{"maintenance adopt 1", "maintenance disable #1"}, commands(w.post().Choices)); diff != "" {
 			t.Error(diff)
 		}
 		w.ticks(30 * time.Minute)

@@ -87,7 +87,7 @@ func (s *Service) said(w triage.Window) string {
 // choices are what a person may do with a window as it is now.
 func (s *Service) choices(w triage.Window) []triage.Choice {
 	disable := triage.Choice{
-		Label: "Disable", Command: "maintenance disable", Style: "danger",
+		Label: "Disable", Command: fmt.Sprintf("maintenance disable #%d", w.ID), Style: "danger",
 		Confirm: fmt.Sprintf("Turn maintenance of %s off?", w.Service),
 	}
 	switch w.State {
@@ -97,7 +97,7 @@ func (s *Service) choices(w triage.Window) []triage.Choice {
 			{Label: "Cancel", Command: fmt.Sprintf("maintenance cancel %d", w.ID)},
 		}
 	case triage.WindowOn:
-		return []triage.Choice{{Label: "Extend by 15m", Command: "maintenance extend 15m"}, disable}
+		return []triage.Choice{{Label: "Extend by 15m", Command: fmt.Sprintf("maintenance extend #%d 15m", w.ID)}, disable}
 	case triage.WindowFound:
 		keep := triage.Choice{
 			Label:   fmt.Sprintf("It is mine: keep it for %s", span(s.DefaultFor)),

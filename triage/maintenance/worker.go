@@ -1,7 +1,8 @@
 // The worker: what a confirmation or a disable has begun, taken to its end. Each
 // call of the toggle is recorded before it is made. A worker that finds one
 // recorded that it did not make looks at the metric, and calls again only when
-// that has not followed for as long as it may take.
+// that says for as long as it may take that nothing followed: where it says
+// nothing, another call might be a second one for the same thing.
 
 package maintenance
 
@@ -54,7 +55,7 @@ func (s *Service) step(ctx context.Context, w triage.Window, on bool) error {
 			return s.follow(ctx, w)
 		case s.Now().Before(w.VerifyUntil):
 			return nil
-		case w.Attempt >= s.attempts(w.State):
+		case err != nil, w.Attempt >= s.attempts(w.State):
 			return s.giveUp(ctx, w, s.missing(on, err))
 		}
 	}

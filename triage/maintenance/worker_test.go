@@ -162,6 +162,40 @@ func TestAMetricThatCannotBeReadIsNoProof(t *testing.T) {
 		w.works()
 		w.inState(triage.WindowFailed)
 		w.last("!@Could not turn maintenance of app on: the metric codex_maintenance_mode did not tell within 1m (Prometheus does not answer)")
+		if n := w.app.called(true); n != 1 {
+			t.Errorf("called %d times, though nothing says that the first did nothing", n)
+		}
+	})
+}
+
+// A worker is killed after its call, and nobody can tell what came of it: the
+// flag is not toggled again, neither way.
+func TestKilledWhileTheMetricIsAwayTheToggleFiresOnce(t *testing.T) {
+	on(t, nil, func(w *world) {
+		w.asks(alice, w.enable(0, "x"))
+		w.asks(alice, w.confirm(1))
+		if !w.lives(2, func() { w.work() }) { // after the call, before its answer is recorded
+			t.Fatal("not killed")
+		}
+		w.restart()
+		w.app.blind = errors.New("Prometheus does not answer")
+		w.works()
+		w.inState(triage.WindowFailed)
+		w.app.blind = nil
+		w.pass(time.Minute)
+		w.watches()
+		w.inState(triage.WindowFound) // it was turned on, and somebody is asked
+		w.app.blind = errors.New("Prometheus does not answer")
+		w.asks(bob, w.disable("", false))
+		w.works()
+		w.inState(triage.WindowOn) // counts as on until the metric tells
+		if w.app.called(true) != 1 || w.app.called(false) != 1 {
+			t.Errorf("called %q", w.app.calls)
+		}
+		w.app.blind = nil
+		w.pass(time.Minute)
+		w.watches()
+		w.inState(triage.WindowOff)
 	})
 }
 

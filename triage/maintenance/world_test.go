@@ -212,13 +212,13 @@ func (w *world) enable(length time.Duration, reason string) operation {
 
 func (w *world) disable(reason string, override bool) operation {
 	return func(ctx context.Context, tx *store.Tx, req triage.Request) (triage.Reply, error) {
-		return w.s.Disable(ctx, tx, req, reason, override)
+		return w.s.Disable(ctx, tx, req, 0, reason, override)
 	}
 }
 
 func (w *world) extend(by time.Duration) operation {
 	return func(ctx context.Context, tx *store.Tx, req triage.Request) (triage.Reply, error) {
-		return w.s.Extend(ctx, tx, req, by)
+		return w.s.Extend(ctx, tx, req, 0, by)
 	}
 }
 

@@ -194,7 +194,11 @@ func (k *Keeper) move(ctx context.Context, s store.Silence, from store.SilenceSt
 		if inc.State == triage.IncidentClosed {
 			return nil // its bundle is sealed, and its thread is over
 		}
-		if from == store.SilenceActive && inc.State == triage.IncidentFiring {
+		switch {
+		case from != store.SilenceActive || inc.State != triage.IncidentFiring:
+		case until.After(now):
+			text += " Another silences its alerts until " + clock(until) + "."
+		default:
 			text += " Its alerts still fire, and notify again."
 		}
 		return k.Incidents.Silenced(ctx, tx, inc, until, fmt.Sprintf("silence/%d/%s", s.ID, s.State), text, links, now)

@@ -267,4 +267,7 @@ func TestTheLongestOfSilencesIsShown(t *testing.T) {
 	if !w.until().Equal(t0.Add(3 * time.Hour)) {
 		t.Errorf("the end of one ended the other: until %s", w.until())
 	}
+	if said := w.said()[2]; said != "The silence s0 is over. Another silences its alerts until "+t0.Add(3*time.Hour).Format("2006-01-02 15:04 UTC")+"." {
+		t.Errorf("said %q", said)
+	}
 }

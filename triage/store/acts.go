@@ -59,6 +59,15 @@ func (tx *Tx) EndAct(ctx context.Context, a Act) error {
 		a.ID, a.IncidentID, a.Outcome, toJSON(a.Reply))
 }
 
+// SameAct finds the latest act besides the one given that was done since an
+// instant, in the same words about the same incident; ErrNotFound where there
+// is none. Call it under a lock that keeps such acts apart.
+func (tx *Tx) SameAct(ctx context.Context, a Act, since time.Time) (Act, error) {
+	return one(ctx, tx, scanAct, `SELECT `+actColumns+` FROM acts
+		WHERE at >= $1 AND text = $2 AND incident_id = $3 AND outcome = $4 AND id <> $5 ORDER BY id DESC LIMIT 1`,
+		micros(since), a.Text, a.IncidentID, triage.OutcomeDone, a.ID)
+}
+
 // ActFilter says which acts are meant; 0 means any.
 type ActFilter struct {
 	IncidentID int64
@@ -78,16 +87,34 @@ func (tx *Tx) PruneActs(ctx context.Context, before time.Time, limit int) (int64
 }
 
 // IncidentAt finds the incident whose parent message stands at a place.
+func (tx *Tx) IncidentAt(ctx context.Context, place triage.RemoteRef) (int64, error) {
+	return incidentAt(ctx, tx, place)
+}
+
+// IncidentAt is that of a transaction, outside of one.
 func (db *DB) IncidentAt(ctx context.Context, place triage.RemoteRef) (int64, error) {
-	return one(ctx, db, scanOf[int64], `
+	return incidentAt(ctx, db, place)
+}
+
+func incidentAt(ctx context.Context, q queryer, place triage.RemoteRef) (int64, error) {
+	return one(ctx, q, scanOf[int64], `
 		SELECT incident_id FROM deliveries WHERE kind = 'parent' AND remote_channel = $1 AND remote_id = $2 AND incident_id <> 0`,
 		place.Channel, place.ID)
 }
 
 // OpenIncidentsIn reads the incidents that fire and are shown in a channel, by
 // the id that the notifier gave it, the newest first; of every channel for "".
+func (tx *Tx) OpenIncidentsIn(ctx context.Context, channel string, limit int) ([]triage.Incident, error) {
+	return openIncidentsIn(ctx, tx, channel, limit)
+}
+
+// OpenIncidentsIn is that of a transaction, outside of one.
 func (db *DB) OpenIncidentsIn(ctx context.Context, channel string, limit int) ([]triage.Incident, error) {
-	return all(ctx, db, scanIncident, `SELECT `+incidentColumns+` FROM incidents
+	return openIncidentsIn(ctx, db, channel, limit)
+}
+
+func openIncidentsIn(ctx context.Context, q queryer, channel string, limit int) ([]triage.Incident, error) {
+	return all(ctx, q, scanIncident, `SELECT `+incidentColumns+` FROM incidents
 		WHERE state = 'firing' AND ($1 = '' OR id IN (SELECT incident_id FROM deliveries WHERE kind = 'parent' AND remote_channel = $1))
 		ORDER BY id DESC LIMIT $2`, channel, limit)
 }

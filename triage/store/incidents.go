@@ -86,6 +86,11 @@ func (tx *Tx) HeardOf(ctx context.Context, id int64, at time.Time) error {
 }
 
 // Incident reads one incident.
+func (tx *Tx) Incident(ctx context.Context, id int64) (triage.Incident, error) {
+	return one(ctx, tx, scanIncident, `SELECT `+incidentColumns+` FROM incidents WHERE id = $1`, id)
+}
+
+// Incident reads one incident.
 func (db *DB) Incident(ctx context.Context, id int64) (triage.Incident, error) {
 	return one(ctx, db, scanIncident, `SELECT `+incidentColumns+` FROM incidents WHERE id = $1`, id)
 }
