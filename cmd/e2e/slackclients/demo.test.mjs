@@ -42,6 +42,7 @@ test("Ack is a button", async () => {
   await browser.shows("Acked by you", parent);
   await browser.shows("Acknowledged by you.", ".replies");
   assert.ok(!(await browser.has("Ack", `${parent} button`)), "it cannot be taken twice");
+  assert.match((await browser.focused()).key, /^$/, "no other button has come under the finger");
   assert.deepEqual(await browser.shoot("demo-acked"), []);
 });
 
@@ -79,6 +80,8 @@ test("it is confirmed, announced, and on once the metric says so", async () => {
   await browser.press("Enter");
   await browser.shows("MAINTENANCE ON — app", parent);
   await browser.shows("Maintenance of app begins now, for 5m: try it (by you)", ".replies");
+  await browser.shows("Maintenance of app is announced in #incidents", answer);
+  assert.ok(!(await browser.has("Confirm", "button")), "what was confirmed no longer asks");
   assert.deepEqual(await browser.shoot("demo-maintenance-on"), []);
 });
 
