@@ -185,6 +185,7 @@ maintenance:
   metric: max(codex_maintenance_mode)
   ready_url: %[5]s/readyz
   watch_every: 2s
+  remind_before: 1m
 routes:
   - notifier: slack
     channel: "#%[7]s"

@@ -22,10 +22,10 @@ func TestMaintenanceFromTheRequestToItsEnd(t *testing.T) {
 		reply := w.asks(alice, w.enable(45*time.Minute, "workers restart, token=hunter2"))
 		w.is(reply, triage.OutcomeDone, "Nothing is done yet: maintenance of app for 45m waits for your confirmation, until 10:10 UTC")
 		want := []string{
-			"1. It is announced in #incidents (slack), with the reason: workers restart, token=<redacted>",
+			"1. It is announced in #incidents, with the reason: workers restart, token=<redacted>",
 			"2. triagebot calls POST http://app.example/maintenance",
 			"3. The metric codex_maintenance_mode must say 1 within 1m; if it does not, triagebot says so and calls again, at most 2 times in all",
-			"4. It is on for 45m, with a reminder 5m before the end. Nothing turns it off by itself: when it is overdue, #incidents (slack) is told every 15m",
+			"4. It is on for 45m, with a reminder 5m before the end. Nothing turns it off by itself: when it is overdue, #incidents is told every 15m",
 		}
 		if diff := cmp.Diff(want, reply.Lines); diff != "" {
 			t.Error(diff)
@@ -84,6 +84,15 @@ func TestMaintenanceFromTheRequestToItsEnd(t *testing.T) {
 		}
 		if first := timeline[0]; first.Actor != "slack:alice" || first.Text != "maintenance window 1: asked for maintenance of app for 45m: workers restart, token=<redacted>" {
 			t.Errorf("%+v", first)
+		}
+	})
+}
+
+func TestAWindowAsShortAsItsReminderPromisesNone(t *testing.T) {
+	each(t, nil, func(w *world) {
+		reply := w.asks(alice, w.enable(5*time.Minute, "workers restart"))
+		if last := reply.Lines[len(reply.Lines)-1]; !strings.HasPrefix(last, "4. It is on for 5m. Nothing turns it off by itself") {
+			t.Errorf("it promises: %s", last)
 		}
 	})
 }

@@ -110,20 +110,20 @@ func (s *Service) choices(w triage.Window) []triage.Choice {
 
 // plan is what a confirmation has happen, in order.
 func (s *Service) plan(w triage.Window) []string {
-	where := s.Destination.Notifier
-	if s.Destination.Channel != "" {
-		where = s.Destination.Channel + " (" + where + ")"
+	reminded := ""
+	if w.For > s.RemindBefore {
+		reminded = fmt.Sprintf(", with a reminder %s before the end", span(s.RemindBefore))
 	}
 	failing := fmt.Sprintf("calls again, at most %d times in all", s.Attempts)
 	if s.OnFailure == Rollback {
 		failing = "calls the opposite and checks that the metric says 0"
 	}
 	return []string{
-		fmt.Sprintf("1. It is announced in %s, with the reason: %s", where, w.Reason),
+		fmt.Sprintf("1. It is announced in %s, with the reason: %s", s.place(), w.Reason),
 		fmt.Sprintf("2. triagebot calls %s", s.Toggle),
 		fmt.Sprintf("3. The metric %s must say 1 within %s; if it does not, triagebot says so and %s", s.Metric, span(s.VerifyWithin), failing),
-		fmt.Sprintf("4. It is on for %s, with a reminder %s before the end. Nothing turns it off by itself: when it is overdue, %s is told every %s",
-			span(w.For), span(s.RemindBefore), where, span(s.OverdueEvery)),
+		fmt.Sprintf("4. It is on for %s%s. Nothing turns it off by itself: when it is overdue, %s is told every %s",
+			span(w.For), reminded, s.place(), span(s.OverdueEvery)),
 	}
 }
 

@@ -6,6 +6,9 @@ import puppeteer from "puppeteer-core";
 const chromium = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const pictures = process.env.SCREENSHOTS;
 
+// How long a condition may take on a busy machine, in milliseconds.
+const patience = 60_000;
+
 // Browser is one browser with one page.
 export class Browser {
   // open opens a page, wide unless narrow, and waits until it is live. What
@@ -13,10 +16,10 @@ export class Browser {
   static async open(url, { narrow = false, dark = false } = {}) {
     // As root, as in a container, Chromium cannot have its sandbox.
     const args = ["--disable-gpu", "--no-first-run", ...(process.getuid() === 0 ? ["--no-sandbox"] : [])];
-    const browser = await puppeteer.launch({ executablePath: chromium, args });
+    const browser = await puppeteer.launch({ executablePath: chromium, args, timeout: patience });
     const page = await browser.newPage();
     const b = Object.assign(new Browser(), { browser, page, errors: [] });
-    page.setDefaultTimeout(20_000);
+    page.setDefaultTimeout(patience);
     page.on("pageerror", (e) => b.errors.push(String(e)));
     page.on("console", (m) => { if (m.type() === "error") b.errors.push(m.text()); });
     await b.look({ narrow, dark });
@@ -29,7 +32,7 @@ export class Browser {
 
   // look sets how wide the page is, and in which colours.
   async look({ narrow = false, dark = false }) {
-    await this.page.setViewport({ width: narrow ? 390 : 1200, height: narrow ? 844 : 900 });
+    await this.page.setViewport({ width: narrow ? 390 : 1280, height: narrow ? 844 : 900 });
     await this.page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: dark ? "dark" : "light" }]);
   }
 
@@ -55,6 +58,11 @@ export class Browser {
     return this.page.waitForFunction((s, t) => Array.from(document.querySelectorAll(s)).some((e) => e.innerText.includes(t)), {}, selector, text);
   }
 
+  // has says whether something that a selector finds begins with a text now.
+  has(text, selector) {
+    return this.page.evaluate((s, t) => Array.from(document.querySelectorAll(s)).some((e) => e.innerText.trim().startsWith(t)), selector, text);
+  }
+
   // gone waits until the page no longer has what a selector finds.
   gone(selector) { return this.page.waitForFunction((s) => !document.querySelector(s), {}, selector); }
 
@@ -74,7 +82,7 @@ export class Browser {
   type(text) { return this.page.keyboard.type(text); }
 
   // tabTo presses Tab until what has a name has the focus.
-  async tabTo(name, most = 60) {
+  async tabTo(name, most = 200) {
     for (let i = 0; i < most; i++) {
       await this.page.keyboard.press("Tab");
       if ((await this.focused()).name.startsWith(name)) return;

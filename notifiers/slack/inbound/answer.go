@@ -44,7 +44,12 @@ type message struct {
 
 func messageOf(a *ask, r triage.Reply) message {
 	text, blocks := slack.RenderReply(r, a.req.Incident)
-	return message{ResponseType: "ephemeral", ThreadTS: a.thread, Text: text, Blocks: blocks}
+	return message{
+		ResponseType: "ephemeral", ThreadTS: a.thread, Text: text, Blocks: blocks,
+		// What an answer asked for is done, and its buttons with it. Whatever else
+		// came of the click, it can be clicked again.
+		ReplaceOriginal: a.onAnswer && r.Outcome == triage.OutcomeDone,
+	}
 }
 
 // answer shows a reply to whoever asked; one that says nothing is not shown. One

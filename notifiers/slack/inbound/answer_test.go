@@ -1,12 +1,15 @@
 package inbound
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"triagebot/triage"
 )
 
 func TestAnswersGoToSlackOnly(t *testing.T) {
@@ -51,6 +54,33 @@ func TestAnswersGoToSlackOnly(t *testing.T) {
 	local := &Inbound{opts: Options{APIURL: "http://127.0.0.1:9096/api/"}}
 	if !local.ofSlack("http://127.0.0.1:9096/response/1") || local.ofSlack("http://hooks.127.0.0.1:9096/x") || local.ofSlack("http://127.0.0.1:9095/x") {
 		t.Error("the local channel's answers go to its own host and port, and nowhere else")
+	}
+}
+
+// What an answer asked for stays as long as it can be done; then what came of it
+// takes its place. A message that others see is never taken from them.
+func TestAnAnswerThatIsDoneWithIsReplaced(t *testing.T) {
+	for outcome, onAnswer := range map[triage.Outcome]bool{
+		triage.OutcomeDone: true, triage.OutcomeRefused: false, triage.OutcomeUnclear: false, triage.OutcomeFailed: false,
+	} {
+		inBubble(t, func(t *testing.T) {
+			f := setUp(t, func(context.Context, triage.Request) triage.Reply {
+				return triage.Reply{Text: string(outcome), Outcome: outcome}
+			})
+			f.interact(click("1.1", "maintenance confirm 12"))
+			answered := click("1.2", "maintenance confirm 12")
+			answered["container"].(object)["is_ephemeral"] = true
+			f.interact(answered)
+			posted := f.answers()
+			if len(posted) != 2 {
+				t.Fatalf("%d answers, want 2", len(posted))
+			}
+			for i, want := range []bool{false, onAnswer} {
+				if got := posted[i].said.ReplaceOriginal; got != want {
+					t.Errorf("%s, click %d: replaced: %v, want %v", outcome, i+1, got, want)
+				}
+			}
+		})
 	}
 }
 

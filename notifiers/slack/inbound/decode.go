@@ -48,6 +48,7 @@ type ask struct {
 	responseURL string // where Slack takes the answer for half an hour; "" for none
 	thread      string // in which the person sees the answer; "" for none
 	trigger     string // opens a dialog, for three seconds
+	onAnswer    bool   // a click on an answer that only the person sees
 	other       int64  // the incident that a dialog is asked for about; 0 for none
 }
 
@@ -189,7 +190,7 @@ func (in *interaction) click() (ask, error) {
 	if value == "" {
 		return ask{}, errors.New("the click has no value")
 	}
-	a := ask{kind: kindClick, responseURL: in.ResponseURL, trigger: in.TriggerID}
+	a := ask{kind: kindClick, responseURL: in.ResponseURL, trigger: in.TriggerID, onAnswer: in.Container.IsEphemeral}
 	a.req.Actor, a.install = in.actor()
 	channel := in.Container.ChannelID
 	if channel == "" {

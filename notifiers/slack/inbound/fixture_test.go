@@ -102,12 +102,12 @@ func (h *hooks) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := json.Unmarshal(body, &said); err != nil {
 		return nil, err
 	}
-	if said.ReplaceOriginal == nil || *said.ReplaceOriginal || said.ResponseType != "ephemeral" {
-		return nil, fmt.Errorf("the answer replaces the message, or all see it: %s", body)
+	if said.ReplaceOriginal == nil || said.ResponseType != "ephemeral" {
+		return nil, fmt.Errorf("the answer may replace the message, or all see it: %s", body)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.posted = append(h.posted, hooked{r.URL.String(), message{Text: said.Text, ThreadTS: said.ThreadTS}, time.Now()})
+	h.posted = append(h.posted, hooked{r.URL.String(), message{Text: said.Text, ThreadTS: said.ThreadTS, ReplaceOriginal: *said.ReplaceOriginal}, time.Now()})
 	if h.answer != nil {
 		if resp := h.answer(len(h.posted)); resp != nil {
 			return resp, nil

@@ -10,11 +10,16 @@
   let again = false;
 
   // swap puts `fresh` in the place of `old`. A focus within goes to the same
-  // control, or to the message when that is gone; an open menu stays open.
+  // control, or to the message when that is gone; an open menu stays open. A key
+  // may be another control's by now, which a second Enter must not press: only
+  // one of the same words is the same.
   function swap(old, fresh) {
     const here = document.importNode(fresh, true);
     const focus = old.contains(document.activeElement) ? document.activeElement : null;
-    const twin = (element) => element && here.querySelector(`[data-key="${CSS.escape(element.dataset.key || "")}"]`);
+    const twin = (element) => {
+      const found = element && here.querySelector(`[data-key="${CSS.escape(element.dataset.key || "")}"]`);
+      return found && found.textContent === element.textContent ? found : null;
+    };
     for (const open of old.querySelectorAll("details[open]")) {
       const menu = twin(open);
       if (menu) menu.open = true;
