@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -60,9 +61,9 @@ func TestTheToggleIsCalledAsConfigured(t *testing.T) {
 // Go's transport sends a request that has an Idempotency-Key again when a kept
 // connection breaks: then the flag would be toggled twice.
 func TestABrokenConnectionIsNotCalledAgain(t *testing.T) {
-	calls := 0
+	var calls atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if calls++; calls == 1 {
+		if calls.Add(1) == 1 {
 			return
 		}
 		conn, _, err := http.NewResponseController(w).Hijack()
@@ -80,8 +81,8 @@ func TestABrokenConnectionIsNotCalledAgain(t *testing.T) {
 	if _, err := toggle.Switch(t.Context(), true, "b"); err == nil {
 		t.Error("a broken connection is a success")
 	}
-	if calls != 2 {
-		t.Errorf("%d calls reached the server, want 2", calls)
+	if n := calls.Load(); n != 2 {
+		t.Errorf("%d calls reached the server, want 2", n)
 	}
 }
 

@@ -117,7 +117,7 @@ func TestAFailureIsRolledBack(t *testing.T) {
 		w.app.frozen = true
 		w.asks(alice, w.enable(0, "x"))
 		w.asks(alice, w.confirm(1))
-		for w.inState2(triage.WindowEnabling) {
+		for w.isIn(triage.WindowEnabling) {
 			w.work()
 		}
 		w.app.mu.Lock()
@@ -132,7 +132,7 @@ func TestAFailureIsRolledBack(t *testing.T) {
 	})
 }
 
-func (w *world) inState2(s triage.WindowState) bool { return w.window().State == s }
+func (w *world) isIn(s triage.WindowState) bool { return w.window().State == s }
 
 func TestADisableThatFailsLeavesTheWindowOn(t *testing.T) {
 	on(t, rollback, func(w *world) {
@@ -267,7 +267,7 @@ func TestAWorkerThatWasHeldUpDoesNotCall(t *testing.T) {
 		held := w.opts
 		looks := 0
 		held.Now = func() time.Time { // the commit of the record takes eleven seconds
-			if w.window2().Attempt > 0 {
+			if w.committed().Attempt > 0 {
 				if looks++; looks == 1 {
 					w.pass(11 * time.Second)
 				}
@@ -296,8 +296,8 @@ func TestAWorkerThatWasHeldUpDoesNotCall(t *testing.T) {
 	})
 }
 
-// window2 reads what is committed, also from within a transaction.
-func (w *world) window2() triage.Window {
+// committed reads the newest window, also from within a transaction of another.
+func (w *world) committed() triage.Window {
 	got, err := w.db.LatestWindow(context.Background(), "app")
 	if err != nil {
 		w.Fatal(err)

@@ -75,6 +75,9 @@ func (db *DB) pruneIncident(ctx context.Context, id int64, before time.Time) (pr
 				return err
 			}
 		}
+		if err := tx.exec(ctx, `UPDATE windows SET incident_id = 0 WHERE incident_id = $1`, id); err != nil {
+			return err // a window has a life of its own
+		}
 		pruned = true
 		return tx.exec(ctx, `DELETE FROM incidents WHERE id = $1`, id)
 	})

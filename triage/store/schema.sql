@@ -157,7 +157,7 @@ CREATE TABLE windows (
   by_json        TEXT NOT NULL,
   confirmed_json TEXT NOT NULL DEFAULT '',
   ender_json     TEXT NOT NULL DEFAULT '',
-  incident_id    BIGINT NOT NULL DEFAULT 0, -- which may be forgotten by now
+  incident_id    BIGINT NOT NULL DEFAULT 0, -- 0 for none, and for one that is forgotten
   created_at     BIGINT NOT NULL,
   changed_at     BIGINT NOT NULL, -- when it came into its state
   since          BIGINT NOT NULL DEFAULT 0,
