@@ -6,6 +6,9 @@
 package e2e
 
 import (
+	"fmt"
+	"net/http"
+	"strings"
 	"testing"
 
 	"triagebot/cmd/internal/program"
@@ -28,4 +31,50 @@ func TestTheDemoInABrowser(t *testing.T) {
 func inBrowser(t *testing.T, file, channelURL string) {
 	t.Helper()
 	node(t, []string{"--test", file}, "SLACK_URL="+channelURL, "SCREENSHOTS="+screenshots(t))
+}
+
+const localConfig = `
+server:
+  listen: %[1]s
+  external_url: http://%[1]s
+  auth: {bearer_token_file: webhook-token}
+storage: {sqlite: {path: triagebot.db}}
+evidence: {dir: evidence}
+alertmanagers:
+  - {name: main, url: %[2]s}
+prometheus: {url: http://127.0.0.1:9}
+incidents: {edit_every: 500ms}
+slack: {local: {listen: %[3]s}}
+routes:
+  - {notifier: slack, channel: "#%[4]s"}
+`
+
+// TestASilenceInABrowser has Debian's Alertmanager mute an alert for a person.
+func TestASilenceInABrowser(t *testing.T) {
+	t.Parallel()
+	w, channel := &world{dir: t.TempDir(), botAddress: program.FreeAddress(t)}, program.FreeAddress(t)
+	alertmanager := w.startAlertmanager(t)
+	writeFile(t, w.botDir(), "webhook-token", webhookToken)
+	writeFile(t, w.botDir(), "triagebot.yaml", fmt.Sprintf(localConfig, w.botAddress, w.alertmanagerURL, channel, channelName))
+	w.startBot(t)
+	alertmanager.answers(t, w.alertmanagerURL+"/-/ready")
+	w.fire(t, restartsAlert)
+	inBrowser(t, "silence.test.mjs", "http://"+channel)
+	if state, err := w.alertState(restartsAlert); err != nil || state != "suppressed" {
+		t.Errorf("Alertmanager says that the alert is %q (%v), want suppressed", state, err)
+	}
+}
+
+// fire tells Alertmanager that an alert fires, as Prometheus does.
+func (w *world) fire(t *testing.T, alertname string) {
+	t.Helper()
+	body := fmt.Sprintf(`[{"labels": {"alertname": %q, "severity": "critical"}, "annotations": {"summary": "worker w0 restarts"}}]`, alertname)
+	resp, err := http.Post(w.alertmanagerURL+"/api/v2/alerts", "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("Alertmanager takes the alert with %s", resp.Status)
+	}
 }

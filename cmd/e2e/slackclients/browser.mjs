@@ -44,6 +44,7 @@ export class Browser {
     for (const narrow of [false, true]) {
       for (const dark of [false, true]) {
         await this.look({ narrow, dark });
+        await this.page.evaluate(() => document.activeElement.scrollIntoView({ block: "center" }));
         const look = `${narrow ? "narrow" : "wide"}-${dark ? "dark" : "light"}`;
         if (pictures) await this.page.screenshot({ path: path.join(pictures, `${name}-${look}.png`) });
         if (await this.page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) tooWide.push(look);
