@@ -667,6 +667,17 @@ func TestHostileRequests(t *testing.T) {
 			t.Errorf("%.40q: %+v", text, r)
 		}
 	}
+	// PostgreSQL keeps neither; who asks is to be told so, and it is to be audited.
+	for _, text := range []string{"triage silence 1h 1 a\x00b", "triage silence 2h 1 a\xffb", "triage escalate 1 to oncall \x00\xff"} {
+		if r := w.ask(text); r.Outcome != triage.OutcomeDone {
+			t.Errorf("%q: %+v", text, r)
+		}
+	}
+	w.who = triage.Actor{Via: triage.ViaCtl, ID: "mallory\x00\xff"}
+	if r := w.ask("triage ack 1"); r.Outcome != triage.OutcomeDone || w.parent(1).AckedBy != "mallory\uFFFD\uFFFD" {
+		t.Errorf("of a name that is no text: %+v", r)
+	}
+	w.who = alice
 	if r := w.core.Do(t.Context(), triage.Request{ID: strings.Repeat("x", 201), Actor: alice, Text: "triage help"}); r.Outcome != triage.OutcomeFailed {
 		t.Errorf("an endless id: %+v", r)
 	}
