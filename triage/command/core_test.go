@@ -617,6 +617,24 @@ func TestAnOverrideTakesItsRightWhereverItStands(t *testing.T) {
 	}
 }
 
+func TestStatusInAnyThread(t *testing.T) {
+	each(t, func(w *world) {
+		w.fires("Slow", false)
+		thread := triage.RemoteRef{Channel: "C1", ID: "1772334000.000100"}
+		w.shown(thread)
+		for place, want := range map[triage.RemoteRef]string{
+			thread:                                   "#1 Slow · firing",
+			{Channel: "C1", ID: "1772334000.999999"}: "1 incident fires; 0 resolved lately.",
+			{Channel: "C2"}:                          "1 incident fires; 0 resolved lately.",
+		} {
+			r := w.core.Do(w.t.Context(), triage.Request{ID: "s" + place.ID, Actor: alice, Text: "triage status", Place: place})
+			if r.Outcome != triage.OutcomeDone || !strings.HasPrefix(r.Text, want) {
+				w.t.Errorf("at %+v: %+v", place, r)
+			}
+		}
+	})
+}
+
 func TestARunByHandHasAThreadOfItsOwnAndPagesNobody(t *testing.T) {
 	each(t, func(w *world) {
 		w.fires("Slow", false)
