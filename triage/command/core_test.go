@@ -648,6 +648,12 @@ func TestARunByHandHasAThreadOfItsOwnAndPagesNobody(t *testing.T) {
 		if p := w.parent(2); p.RequestedBy != "alice" || len(p.Choices) != 0 {
 			w.t.Errorf("its parent: %+v", p)
 		}
+		if r := w.ask("triage ack 2"); r.Text != "Incident 2, Slow, was run by hand by alice; no alert fired, so there is nothing to take." {
+			w.t.Errorf("acked: %+v", r)
+		}
+		if r := w.ask("triage status 2"); !strings.HasPrefix(r.Text, "#2 Slow · run by hand by alice 0s ago") || strings.Contains(r.Text, "resolved") {
+			w.t.Errorf("its status: %+v", r)
+		}
 		// A firing of the same name goes on in the alert's own incident.
 		w.now = w.now.Add(time.Minute)
 		w.fires("Slow", false)
