@@ -80,6 +80,8 @@ func ackIncident(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Rep
 		return done("Incident %d is yours already, since %s.", inc.ID, clock(inc.AckedAt)), nil
 	case inc.AckedBy != "":
 		return refused("Incident %d is taken already: acknowledged by %s, %s.", inc.ID, inc.AckedBy, clock(inc.AckedAt)), nil
+	case inc.RequestedBy != "":
+		return refused("Incident %d, %s, was run by hand by %s; no alert fired, so there is nothing to take.", inc.ID, inc.Alertname, inc.RequestedBy), nil
 	case inc.State == triage.IncidentResolved:
 		return refused("Incident %d, %s, resolved %s ago: there is nothing to take. Should it fire again, it can be acknowledged then.", inc.ID, inc.Alertname, ago(c.Now(), inc.ResolvedAt)), nil
 	}

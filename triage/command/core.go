@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -92,6 +93,7 @@ func (c *Core) Do(ctx context.Context, req triage.Request) triage.Reply {
 	if req.At.IsZero() {
 		req.At = began
 	}
+	req.Text, req.Actor.ID, req.Actor.Name = kept(req.Text), kept(req.Actor.ID), kept(req.Actor.Name)
 	name, reply := c.do(ctx, req)
 	if reply.Outcome == "" {
 		reply.Outcome = triage.OutcomeDone
@@ -100,6 +102,12 @@ func (c *Core) Do(ctx context.Context, req triage.Request) triage.Reply {
 	c.metrics.requests.WithLabelValues(name, string(reply.Outcome)).Inc()
 	c.metrics.seconds.WithLabelValues(name).Observe(c.Now().Sub(began).Seconds())
 	return reply
+}
+
+// kept is a text as every database keeps it: PostgreSQL refuses what is no UTF-8,
+// and the character 0.
+func kept(text string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 }
 
 // do returns the command's name as well, "unclear" for none.

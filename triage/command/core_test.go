@@ -617,6 +617,24 @@ func TestAnOverrideTakesItsRightWhereverItStands(t *testing.T) {
 	}
 }
 
+func TestStatusInAnyThread(t *testing.T) {
+	each(t, func(w *world) {
+		w.fires("Slow", false)
+		thread := triage.RemoteRef{Channel: "C1", ID: "1772334000.000100"}
+		w.shown(thread)
+		for place, want := range map[triage.RemoteRef]string{
+			thread:                                   "#1 Slow · firing",
+			{Channel: "C1", ID: "1772334000.999999"}: "1 incident fires; 0 resolved lately.",
+			{Channel: "C2"}:                          "1 incident fires; 0 resolved lately.",
+		} {
+			r := w.core.Do(w.t.Context(), triage.Request{ID: "s" + place.ID, Actor: alice, Text: "triage status", Place: place})
+			if r.Outcome != triage.OutcomeDone || !strings.HasPrefix(r.Text, want) {
+				w.t.Errorf("at %+v: %+v", place, r)
+			}
+		}
+	})
+}
+
 func TestARunByHandHasAThreadOfItsOwnAndPagesNobody(t *testing.T) {
 	each(t, func(w *world) {
 		w.fires("Slow", false)
@@ -629,6 +647,12 @@ func TestARunByHandHasAThreadOfItsOwnAndPagesNobody(t *testing.T) {
 		}
 		if p := w.parent(2); p.RequestedBy != "alice" || len(p.Choices) != 0 {
 			w.t.Errorf("its parent: %+v", p)
+		}
+		if r := w.ask("triage ack 2"); r.Text != "Incident 2, Slow, was run by hand by alice; no alert fired, so there is nothing to take." {
+			w.t.Errorf("acked: %+v", r)
+		}
+		if r := w.ask("triage status 2"); !strings.HasPrefix(r.Text, "#2 Slow · run by hand by alice 0s ago") || strings.Contains(r.Text, "resolved") {
+			w.t.Errorf("its status: %+v", r)
 		}
 		// A firing of the same name goes on in the alert's own incident.
 		w.now = w.now.Add(time.Minute)
@@ -667,6 +691,17 @@ func TestHostileRequests(t *testing.T) {
 			t.Errorf("%.40q: %+v", text, r)
 		}
 	}
+	// PostgreSQL keeps neither; who asks is to be told so, and it is to be audited.
+	for _, text := range []string{"triage silence 1h 1 a\x00b", "triage silence 2h 1 a\xffb", "triage escalate 1 to oncall \x00\xff"} {
+		if r := w.ask(text); r.Outcome != triage.OutcomeDone {
+			t.Errorf("%q: %+v", text, r)
+		}
+	}
+	w.who = triage.Actor{Via: triage.ViaCtl, ID: "mallory\x00\xff"}
+	if r := w.ask("triage ack 1"); r.Outcome != triage.OutcomeDone || w.parent(1).AckedBy != "mallory\uFFFD\uFFFD" {
+		t.Errorf("of a name that is no text: %+v", r)
+	}
+	w.who = alice
 	if r := w.core.Do(t.Context(), triage.Request{ID: strings.Repeat("x", 201), Actor: alice, Text: "triage help"}); r.Outcome != triage.OutcomeFailed {
 		t.Errorf("an endless id: %+v", r)
 	}

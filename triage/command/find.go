@@ -91,18 +91,17 @@ func (c *Core) onlyIncident(ctx context.Context, in incidents, a *ask) (triage.I
 
 // line is an incident in a list.
 func (c *Core) line(inc *triage.Incident) string {
-	text := fmt.Sprintf("#%d %s · %s", inc.ID, inc.Alertname, inc.State)
-	switch inc.State {
-	case triage.IncidentFiring:
-		text += " for " + ago(c.Now(), inc.StartedAt)
-	case triage.IncidentResolved, triage.IncidentClosed:
-		text += " " + ago(c.Now(), inc.ResolvedAt) + " ago"
+	text := fmt.Sprintf("#%d %s", inc.ID, inc.Alertname)
+	switch {
+	case inc.RequestedBy != "": // nothing fired, so nothing resolved
+		text += " · run by hand by " + inc.RequestedBy + " " + ago(c.Now(), inc.OpenedAt) + " ago"
+	case inc.State == triage.IncidentFiring:
+		text += " · firing for " + ago(c.Now(), inc.StartedAt)
+	default:
+		text += fmt.Sprintf(" · %s %s ago", inc.State, ago(c.Now(), inc.ResolvedAt))
 	}
 	if inc.Severity != "" {
 		text += " · " + inc.Severity
-	}
-	if inc.RequestedBy != "" {
-		text += " · run by hand by " + inc.RequestedBy
 	}
 	if inc.AckedBy != "" {
 		text += " · acked by " + inc.AckedBy

@@ -50,7 +50,11 @@ func counted(n int, one, many string) string {
 }
 
 func status(ctx context.Context, c *Core, a *ask) (triage.Reply, error) {
-	if len(a.args) > 0 || a.Incident != 0 || a.Place.ID != "" {
+	about, err := askedIn(ctx, c.Store, a)
+	if err != nil {
+		return triage.Reply{}, err
+	}
+	if len(a.args) > 0 || about != 0 {
 		inc, err := c.incident(ctx, c.Store, a)
 		if err != nil {
 			return triage.Reply{}, err

@@ -96,8 +96,9 @@ func TestForgettingAnIncidentClearsEveryTableThatSpeaksOfIt(t *testing.T) {
 		db := storetest.Open(t, where)
 		direct := raw(t, where)
 		tables, columns := tablesOfIncidents(t, direct, where)
-		// The audit log is kept for longer than what it speaks of.
-		tables = slices.DeleteFunc(tables, func(table string) bool { return table == "acts" })
+		// The audit log is kept for longer than what it speaks of, and a maintenance
+		// window may outlive the incident in whose thread it was asked for.
+		tables = slices.DeleteFunc(tables, func(table string) bool { return table == "acts" || table == "windows" })
 		if len(tables) == 0 {
 			t.Fatal("no table has an incident_id")
 		}
