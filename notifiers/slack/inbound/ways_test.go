@@ -60,7 +60,7 @@ func newWorld(t *testing.T, overHTTP bool) *world {
 		t.Fatal(err)
 	}
 	o := Options{
-		Workspace: notifier, APIURL: api.URL + "/api/", Log: logger, AnswerWithin: 100 * time.Millisecond,
+		Workspace: notifier, APIURL: api.URL + "/api/", Log: logger, AnswerWithin: 100 * time.Millisecond, Patience: time.Minute,
 		Do: func(_ context.Context, r triage.Request) triage.Reply {
 			w.asked <- r
 			if strings.Contains(r.Text, "90d") {
