@@ -57,7 +57,7 @@ func (n *Notifier) Members(ctx context.Context, group string) ([]string, error) 
 		return nil, fmt.Errorf("%q is no user group's id; write it as S0123456789", line(group, maxName))
 	}
 	n.groups.mu.Lock()
-	wait := time.Until(n.groups.until)
+	wait := n.groups.until.Sub(n.now())
 	n.groups.mu.Unlock()
 	if wait > 0 {
 		return nil, fmt.Errorf("%s: Slack limits the rate; it is asked again in %s", methodMembers, duration(wait))
@@ -67,7 +67,7 @@ func (n *Notifier) Members(ctx context.Context, group string) ([]string, error) 
 		failed := n.failed(methodMembers, looking, err)
 		if failed.Reason == notifiers.RateLimited {
 			n.groups.mu.Lock()
-			n.groups.until = time.Now().Add(max(failed.After, time.Second))
+			n.groups.until = n.now().Add(max(failed.After, time.Second))
 			n.groups.mu.Unlock()
 		}
 		return nil, fmt.Errorf("members of the user group %s: %w", group, failed)

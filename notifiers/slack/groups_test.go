@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -18,8 +17,10 @@ import (
 	"github.com/slack-go/slack"
 )
 
-// api is a Web API that answers each call with what answer says.
+// api is a Web API that answers each call with what answer says, at an instant
+// that the test moves.
 type api struct {
+	now    time.Time
 	calls  []apiCall
 	answer func(n int, c apiCall) (status int, body string)
 	header http.Header
@@ -56,6 +57,7 @@ func notifierOn(t *testing.T, a *api) *Notifier {
 	n, err := New(Options{
 		Token: "xoxb-1", HTTPClient: &http.Client{Transport: a}, Log: logger,
 		Open: func(context.Context, int64, string) (io.ReadCloser, int64, error) { return nil, 0, io.EOF },
+		Now:  func() time.Time { return a.now },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +104,7 @@ func TestEveryDoubtAboutMembersIsAnError(t *testing.T) {
 
 func TestADirectoryThatLimitsTheRateIsLeftAlone(t *testing.T) {
 	for name, body := range map[string]string{"429": "", "200": `{"ok":false,"error":"ratelimited"}`} {
-		synctest.Test(t, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			a := &api{header: http.Header{"Retry-After": {"30"}}, answer: func(n int, _ apiCall) (int, string) {
 				if n > 1 {
 					return 200, `{"ok":true,"users":["U0ALICE01"]}`
@@ -121,7 +123,7 @@ func TestADirectoryThatLimitsTheRateIsLeftAlone(t *testing.T) {
 			if len(a.calls) != 1 {
 				t.Errorf("%s: %d calls, want 1", name, len(a.calls))
 			}
-			time.Sleep(30 * time.Second)
+			a.now = a.now.Add(30 * time.Second)
 			if got, err := n.Members(t.Context(), "S0123456789"); err != nil || len(got) != 1 {
 				t.Errorf("%s: later %v, %v", name, got, err)
 			}
@@ -179,25 +181,23 @@ func TestADialogIsOpenedByItsTrigger(t *testing.T) {
 }
 
 func TestANameIsAskedForOnceAnHour(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := &api{answer: func(int, apiCall) (int, string) {
-			return 200, `{"ok":true,"user":{"id":"U0ALICE01","name":"ali\nce","profile":{"display_name":"Alice"}}}`
-		}}
-		n := notifierOn(t, a)
-		for range 3 {
-			if got, err := n.Name(t.Context(), "U0ALICE01"); got != "ali ce" || err != nil {
-				t.Errorf("Name = %q, %v", got, err)
-			}
+	a := &api{answer: func(int, apiCall) (int, string) {
+		return 200, `{"ok":true,"user":{"id":"U0ALICE01","name":"ali\nce","profile":{"display_name":"Alice"}}}`
+	}}
+	n := notifierOn(t, a)
+	for range 3 {
+		if got, err := n.Name(t.Context(), "U0ALICE01"); got != "ali ce" || err != nil {
+			t.Errorf("Name = %q, %v", got, err)
 		}
-		if len(a.calls) != 1 {
-			t.Errorf("%d calls, want 1", len(a.calls))
-		}
-		time.Sleep(keepName)
-		_, _ = n.Name(t.Context(), "U0ALICE01")
-		if len(a.calls) != 2 {
-			t.Errorf("%d calls after an hour, want 2", len(a.calls))
-		}
-	})
+	}
+	if len(a.calls) != 1 {
+		t.Errorf("%d calls, want 1", len(a.calls))
+	}
+	a.now = a.now.Add(keepName)
+	_, _ = n.Name(t.Context(), "U0ALICE01")
+	if len(a.calls) != 2 {
+		t.Errorf("%d calls after an hour, want 2", len(a.calls))
+	}
 	for _, body := range []string{`{"ok":false,"error":"user_not_found"}`, `{"ok":true,"user":{}}`, `{}`} {
 		n := notifierOn(t, &api{answer: func(int, apiCall) (int, string) { return 200, body }})
 		if got, err := n.Name(t.Context(), "U0ALICE01"); err == nil {

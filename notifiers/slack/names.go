@@ -49,7 +49,7 @@ func (c *names) keep(user, name string, now time.Time) {
 // Name is what people call a member of the workspace, on one line. It is for
 // people to read: anybody can choose theirs. The scope users:read is needed.
 func (n *Notifier) Name(ctx context.Context, user string) (string, error) {
-	if name := n.names.of(user, time.Now()); name != "" {
+	if name := n.names.of(user, n.now()); name != "" {
 		return name, nil
 	}
 	who, err := n.client.GetUserInfoContext(ctx, user)
@@ -62,6 +62,6 @@ func (n *Notifier) Name(ctx context.Context, user string) (string, error) {
 		return "", errors.New(methodUser + ": no name in the answer")
 	}
 	name = line(name, maxPerson)
-	n.names.keep(user, name, time.Now())
+	n.names.keep(user, name, n.now())
 	return name, nil
 }

@@ -51,6 +51,9 @@ type Options struct {
 	Log logrus.FieldLogger
 	// Registerer takes the notifier's metrics; nil keeps them to itself.
 	Registerer prometheus.Registerer
+	// Now is by what clock a group's members and people's names are remembered;
+	// time.Now when nil.
+	Now func() time.Time
 }
 
 // Notifier shows incidents in one Slack workspace. It is safe for concurrent
@@ -60,6 +63,7 @@ type Notifier struct {
 	fallback string
 	open     func(ctx context.Context, incidentID int64, name string) (io.ReadCloser, int64, error)
 	reads    *reads // by open
+	now      func() time.Time
 	log      logrus.FieldLogger
 	metrics  *metrics
 	channels channelIDs
@@ -94,11 +98,15 @@ func New(o Options) (*Notifier, error) {
 	if o.Log == nil {
 		o.Log = logrus.StandardLogger()
 	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	m, err := newMetrics(o.Registerer)
 	if err != nil {
 		return nil, fmt.Errorf("slack: %w", err)
 	}
 	return &Notifier{
+		now:      o.Now,
 		client:   slack.New(o.Token, slack.OptionAPIURL(o.APIURL), slack.OptionHTTPClient(httpClient(o.HTTPClient))),
 		fallback: strings.TrimPrefix(o.FallbackChannel, "#"),
 		open:     o.Open,

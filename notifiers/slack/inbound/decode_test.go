@@ -15,9 +15,8 @@ func TestEachClickIsARequestOfItsOwn(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		f := setUp(t, nil)
 		f.interact(click("1.1", "triage ack 7"))
-		time.Sleep(time.Second)
-		f.interact(click("1.1", "triage ack 7")) // the same, sent again
-		f.interact(click("1.2", "triage ack 7")) // a double click
+		f.interactAt(time.Now().Add(time.Second), click("1.1", "triage ack 7")) // the same, sent again
+		f.interact(click("1.2", "triage ack 7"))                                // a double click
 		bob := click("1.3", "triage ack 7")
 		bob["user"] = object{"id": "U0BOB0001", "name": "bob", "team_id": own}
 		f.interact(bob)
@@ -119,8 +118,7 @@ func TestAMentionIsAnsweredInItsThreadOnce(t *testing.T) {
 		f := setUp(t, nil)
 		said := mention("5.1", "<@U0BOT0001> trace req_1")
 		f.event(said)
-		time.Sleep(time.Minute)
-		f.event(said) // Slack had no answer in time
+		f.eventAt(time.Now().Add(time.Minute), said) // Slack had no answer in time
 		edited := mention("5.1", "<@U0BOT0001> trace req_1 please")
 		edited["event_id"] = "EvOther"
 		f.event(edited)

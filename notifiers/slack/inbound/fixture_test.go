@@ -77,6 +77,7 @@ func (w *workspace) OpenDialog(_ context.Context, _ string, view slackapi.ModalV
 
 // hooks answers what is posted to a response_url.
 type hooks struct {
+	came   chan hooked // each, where the test waits for it
 	mu     sync.Mutex
 	posted []hooked
 	answer func(n int) *http.Response // to the n-th, from 1; nil: 200
@@ -107,7 +108,12 @@ func (h *hooks) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.posted = append(h.posted, hooked{r.URL.String(), message{Text: said.Text, ThreadTS: said.ThreadTS, ReplaceOriginal: *said.ReplaceOriginal}, time.Now()})
+	post := hooked{r.URL.String(), message{Text: said.Text, ThreadTS: said.ThreadTS, ReplaceOriginal: *said.ReplaceOriginal}, time.Now()}
+	h.posted = append(h.posted, post)
+	select {
+	case h.came <- post:
+	default: // nobody waits for so many
+	}
 	if h.answer != nil {
 		if resp := h.answer(len(h.posted)); resp != nil {
 			return resp, nil
@@ -132,6 +138,7 @@ type fixture struct {
 	log       *test.Hook
 	routes    *mux.Router
 
+	end  func() // lets what is under way end, and returns after it
 	mu   sync.Mutex
 	done []triage.Request
 }
@@ -167,7 +174,7 @@ func (f *fixture) counted(t *testing.T, v via, k kind, r result) float64 {
 // setUp has an Inbound that says "done: TEXT", or do's reply.
 func setUp(t *testing.T, do func(context.Context, triage.Request) triage.Reply, change ...func(*Options)) *fixture {
 	t.Helper()
-	f := &fixture{workspace: &workspace{team: own}, hooks: &hooks{}}
+	f := &fixture{workspace: &workspace{team: own}, hooks: &hooks{came: make(chan hooked, 10)}}
 	logger, hook := test.NewNullLogger()
 	logger.SetLevel(logrus.DebugLevel)
 	f.log = hook
@@ -195,12 +202,13 @@ func setUp(t *testing.T, do func(context.Context, triage.Request) triage.Reply, 
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- f.Run(ctx) }()
-	t.Cleanup(func() {
+	f.end = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("Run: %v", err)
 		}
 	})
+	t.Cleanup(f.end)
 	return f
 }
 
@@ -229,8 +237,14 @@ func request(path string, body []byte) *http.Request {
 
 // post sends what Slack would, signed.
 func (f *fixture) post(path string, body []byte) *httptest.ResponseRecorder {
+	return f.postAt(time.Now(), path, body)
+}
+
+// postAt sends what Slack would, signed at the instant: what it sends again it
+// signs anew.
+func (f *fixture) postAt(at time.Time, path string, body []byte) *httptest.ResponseRecorder {
 	r := request(path, body)
-	sign(r, secret, body, time.Now())
+	sign(r, secret, body, at)
 	return f.serve(r)
 }
 
@@ -266,7 +280,11 @@ func click(trigger, value string) object {
 }
 
 func (f *fixture) interact(payload object) *httptest.ResponseRecorder {
-	return f.post(InteractionsPath, []byte(url.Values{"payload": {encode(payload)}}.Encode()))
+	return f.interactAt(time.Now(), payload)
+}
+
+func (f *fixture) interactAt(at time.Time, payload object) *httptest.ResponseRecorder {
+	return f.postAt(at, InteractionsPath, []byte(url.Values{"payload": {encode(payload)}}.Encode()))
 }
 
 func encode(v any) string {
@@ -289,7 +307,11 @@ func mention(ts, text string) object {
 }
 
 func (f *fixture) event(payload object) *httptest.ResponseRecorder {
-	return f.post(EventsPath, []byte(encode(payload)))
+	return f.eventAt(time.Now(), payload)
+}
+
+func (f *fixture) eventAt(at time.Time, payload object) *httptest.ResponseRecorder {
+	return f.postAt(at, EventsPath, []byte(encode(payload)))
 }
 
 func textOf(t *testing.T, w *httptest.ResponseRecorder) string {

@@ -47,11 +47,9 @@ func TestNewRefusesToWorkWithoutASecret(t *testing.T) {
 
 func TestASlowCommandIsAnsweredLater(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		f := setUp(t, func(ctx context.Context, r triage.Request) triage.Reply {
-			select {
-			case <-time.After(4 * time.Second): // Slack gives up after three
-			case <-ctx.Done():
-			}
+		release := make(chan struct{})
+		f := setUp(t, func(_ context.Context, r triage.Request) triage.Reply {
+			<-release
 			return triage.Reply{Text: "done: " + r.Text}
 		})
 		began := time.Now()
@@ -61,9 +59,13 @@ func TestASlowCommandIsAnsweredLater(t *testing.T) {
 		if took := time.Since(began); took != 50*time.Millisecond {
 			t.Errorf("Slack waited %s, want 50ms", took)
 		}
-		time.Sleep(5 * time.Second) // of the bubble's clock
+		if meanwhile := <-f.hooks.came; meanwhile.said.Text != "Working on it; the answer follows." || meanwhile.at.Sub(began) != time.Second {
+			t.Errorf("meanwhile posted %+v after %s", meanwhile, meanwhile.at.Sub(began))
+		}
+		close(release)
+		f.end()
 		posted := f.answers()
-		if len(posted) != 2 || posted[0].said.Text != "Working on it; the answer follows." || posted[1].said.Text != "done: triage trace req_1" || posted[1].url != "https://hooks.slack.com/commands/T0OWN0001/1/abc" {
+		if len(posted) != 2 || posted[1].said.Text != "done: triage trace req_1" || posted[1].url != "https://hooks.slack.com/commands/T0OWN0001/1/abc" {
 			t.Errorf("posted %+v", posted)
 		}
 	})
@@ -99,8 +101,7 @@ func TestAFullPoolSaysSoAtOnce(t *testing.T) {
 		}
 		close(release)
 		synctest.Wait()
-		time.Sleep(time.Second) // the retry is signed anew
-		if w := f.event(said); w.Code != http.StatusOK {
+		if w := f.eventAt(time.Now().Add(time.Second), said); w.Code != http.StatusOK {
 			t.Errorf("the event sent again: status %d", w.Code)
 		}
 		if got := len(f.requests()); got != 6 {
