@@ -15,7 +15,7 @@ import (
 func (a *app) openInbound() (err error) {
 	slack := a.cfg.Slack
 	opts := inbound.Options{
-		Do: a.commands.Do, Workspace: a.slack, HTTPClient: &http.Client{Timeout: time.Duration(slack.Timeout)},
+		Do: a.commands.Do, Refused: a.commands.Refused, Workspace: a.slack, HTTPClient: &http.Client{Timeout: time.Duration(slack.Timeout)},
 		Log: a.log, Registerer: a.registry,
 	}
 	switch {

@@ -181,6 +181,16 @@ func (c *Core) carryOut(ctx context.Context, a *ask) (triage.Reply, error) {
 	return reply, err
 }
 
+// Refused writes to the audit log what the way in refused before it came here,
+// such as a request of somebody from another workspace.
+func (c *Core) Refused(ctx context.Context, req triage.Request, reply triage.Reply) {
+	if req.At.IsZero() {
+		req.At = c.Now()
+	}
+	log := c.Log.WithFields(logrus.Fields{"actor": req.Actor.String(), "request": req.ID})
+	c.audit(ctx, &ask{Request: req}, reply, log)
+}
+
 // audit notes what was not done, on its own: there is no change that it could
 // stand with.
 func (c *Core) audit(ctx context.Context, a *ask, reply triage.Reply, log logrus.FieldLogger) {

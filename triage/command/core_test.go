@@ -706,3 +706,21 @@ func TestHostileRequests(t *testing.T) {
 		t.Errorf("an endless id: %+v", r)
 	}
 }
+
+// What the way in refuses, for it knows whose workspace it is, is audited as what
+// the core refuses is.
+func TestWhatTheWayInRefusesIsAudited(t *testing.T) {
+	each(t, func(w *world) {
+		guest := triage.Actor{Via: triage.ViaSlack, Team: "T2", ID: "UGUEST", Name: "guest"}
+		for range 2 { // as Slack sends it again
+			w.core.Refused(w.t.Context(), triage.Request{ID: "g", Actor: guest, Text: "triage ack 1", Incident: 1}, triage.Reply{Text: "Not you.", Outcome: triage.OutcomeRefused})
+		}
+		acts, err := w.db.Acts(w.t.Context(), store.ActFilter{Limit: 10})
+		if err != nil || len(acts) != 1 {
+			w.t.Fatalf("%+v, %v", acts, err)
+		}
+		if a := acts[0]; a.Actor != guest || a.Outcome != triage.OutcomeRefused || a.Reply.Text != "Not you." || a.IncidentID != 1 || !a.At.Equal(t0) {
+			w.t.Errorf("audited as %+v", a)
+		}
+	})
+}

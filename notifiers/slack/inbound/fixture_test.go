@@ -141,6 +141,7 @@ type fixture struct {
 	end  func() // lets what is under way end, and returns after it
 	mu   sync.Mutex
 	done []triage.Request
+	not  []triage.Request // refused before they were carried out
 }
 
 // requests are what was carried out so far, once all has come to rest.
@@ -149,6 +150,14 @@ func (f *fixture) requests() []triage.Request {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return append([]triage.Request(nil), f.done...)
+}
+
+// refused are those that were audited as refused.
+func (f *fixture) refused() []triage.Request {
+	synctest.Wait()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]triage.Request(nil), f.not...)
 }
 
 func (f *fixture) answers() []hooked {
@@ -187,6 +196,13 @@ func setUp(t *testing.T, do func(context.Context, triage.Request) triage.Reply, 
 			f.done = append(f.done, r)
 			f.mu.Unlock()
 			return do(ctx, r)
+		},
+		Refused: func(_ context.Context, r triage.Request, reply triage.Reply) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			if reply.Outcome == triage.OutcomeRefused {
+				f.not = append(f.not, r)
+			}
 		},
 		Workspace: f.workspace, SigningSecret: secret, HTTPClient: &http.Client{Transport: f.hooks}, Log: logger,
 	}

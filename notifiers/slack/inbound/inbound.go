@@ -40,6 +40,9 @@ type Options struct {
 	// Workers goroutines at once. Its context ends after DoTimeout.
 	Do        func(ctx context.Context, r triage.Request) triage.Reply
 	Workspace Workspace
+	// Refused is told of requests that are refused before Do, for the audit log;
+	// nil where nobody keeps one.
+	Refused func(ctx context.Context, r triage.Request, reply triage.Reply)
 	// SigningSecret is what Slack signs its HTTP requests with; "" takes none.
 	SigningSecret string
 	// AppToken (xapp-…) opens Socket Mode; "" opens none.

@@ -123,10 +123,10 @@ func (i *Inbound) carryOut(ctx context.Context, j *job) (r triage.Reply, became 
 	switch {
 	case err != nil || team == "":
 		i.log.WithError(err).Warn("a request was refused: Slack does not say which workspace the token is of")
-		return replyNoTeam, result(triage.OutcomeRefused)
+		return i.refuse(ctx, j, replyNoTeam), result(triage.OutcomeRefused)
 	case a.req.Actor.Team != team, slices.ContainsFunc(a.install, func(t string) bool { return t != team }):
 		i.log.WithField("user", a.req.Actor.ID).WithField("team", a.req.Actor.Team).Warn("a request from another workspace was refused")
-		return replyForeign, resultForeign
+		return i.refuse(ctx, j, replyForeign), resultForeign
 	case a.refused != nil:
 		return *a.refused, result(a.refused.Outcome)
 	case a.other != 0:
@@ -142,6 +142,16 @@ func (i *Inbound) carryOut(ctx context.Context, j *job) (r triage.Reply, became 
 		r.Outcome = triage.OutcomeDone
 	}
 	return r, result(r.Outcome)
+}
+
+// refuse has the refusal of a request audited.
+func (i *Inbound) refuse(ctx context.Context, j *job, r triage.Reply) triage.Reply {
+	if i.opts.Refused != nil {
+		req := j.ask.req
+		req.At = j.at
+		i.opts.Refused(ctx, req, r)
+	}
+	return r
 }
 
 // nameOf is what people call somebody; "" where Slack does not say in time. It

@@ -165,6 +165,9 @@ func TestOnlyMembersOfTheOwnWorkspaceAreServed(t *testing.T) {
 				if got := f.requests(); len(got) != 0 {
 					t.Fatalf("carried out: %+v", got)
 				}
+				if got := f.refused(); len(got) != 1 || got[0].ID == "" || got[0].Text == "" || got[0].At.IsZero() {
+					t.Errorf("audited: %+v", got)
+				}
 				said := w.Body.String()
 				for _, a := range f.answers() {
 					said += a.said.Text
