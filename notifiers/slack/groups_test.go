@@ -14,7 +14,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/sirupsen/logrus/hooks/test"
-	"github.com/slack-go/slack"
 )
 
 // api is a Web API that answers each call with what answer says, at an instant
@@ -148,67 +147,5 @@ func TestTheTeamIsAskedForUntilItIsKnown(t *testing.T) {
 	}
 	if len(a.calls) != 3 {
 		t.Errorf("%d calls, want 3", len(a.calls))
-	}
-}
-
-func TestAWhisperIsForOnePersonInTheirThread(t *testing.T) {
-	a := &api{answer: func(int, apiCall) (int, string) { return 200, `{"ok":true,"message_ts":"1.2"}` }}
-	w := Whisper{Channel: "C0INC0001", User: "U0ALICE01", Thread: "1.1", Text: "a &lt; b"}
-	if err := notifierOn(t, a).Whisper(t.Context(), w); err != nil {
-		t.Fatal(err)
-	}
-	form := a.calls[0].form
-	if a.calls[0].method != "chat.postEphemeral" || form.Get("user") != w.User || form.Get("thread_ts") != w.Thread || form.Get("text") != w.Text || form.Get("link_names") != "" {
-		t.Errorf("it called %+v", a.calls[0])
-	}
-}
-
-func TestADialogIsOpenedByItsTrigger(t *testing.T) {
-	a := &api{answer: func(n int, _ apiCall) (int, string) {
-		return 200, []string{`{"ok":true,"view":{}}`, `{"ok":false,"error":"expired_trigger_id"}`}[n-1]
-	}}
-	n := notifierOn(t, a)
-	view := slack.ModalViewRequest{Type: slack.VTModal, Title: plainText("Silence")}
-	if err := n.OpenDialog(t.Context(), "1.1", view); err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(a.calls[0].body, `"trigger_id":"1.1"`) {
-		t.Errorf("it called %+v", a.calls[0])
-	}
-	if err := n.OpenDialog(t.Context(), "1.1", view); err == nil || !strings.Contains(err.Error(), "expired_trigger_id") {
-		t.Errorf("error %v", err)
-	}
-}
-
-func TestANameIsAskedForOnceAnHour(t *testing.T) {
-	a := &api{answer: func(int, apiCall) (int, string) {
-		return 200, `{"ok":true,"user":{"id":"U0ALICE01","name":"ali\nce","profile":{"display_name":"Alice"}}}`
-	}}
-	n := notifierOn(t, a)
-	for range 3 {
-		if got, err := n.Name(t.Context(), "U0ALICE01"); got != "ali ce" || err != nil {
-			t.Errorf("Name = %q, %v", got, err)
-		}
-	}
-	if len(a.calls) != 1 {
-		t.Errorf("%d calls, want 1", len(a.calls))
-	}
-	a.now = a.now.Add(keepName)
-	_, _ = n.Name(t.Context(), "U0ALICE01")
-	if len(a.calls) != 2 {
-		t.Errorf("%d calls after an hour, want 2", len(a.calls))
-	}
-	for _, body := range []string{`{"ok":false,"error":"user_not_found"}`, `{"ok":true,"user":{}}`, `{}`} {
-		n := notifierOn(t, &api{answer: func(int, apiCall) (int, string) { return 200, body }})
-		if got, err := n.Name(t.Context(), "U0ALICE01"); err == nil {
-			t.Errorf("%s: %q without an error", body, got)
-		}
-	}
-	var c names
-	for i := range maxNames + 1 {
-		c.keep(fmt.Sprint("U", i), "x", time.Now())
-	}
-	if len(c.kept) > maxNames {
-		t.Errorf("%d names are kept", len(c.kept))
 	}
 }
