@@ -149,6 +149,9 @@ func TestTraceByHand(t *testing.T) {
 				t.Errorf("exit status %d, want %d", status, tc.status)
 			}
 			contains(t, stdout+stderr, tc.out...)
+			if !strings.Contains(tc.args, "--color") && strings.Contains(stdout+stderr, "\x1b") {
+				t.Errorf("coloured, though it is no terminal:\n%s", stdout+stderr)
+			}
 		})
 	}
 }

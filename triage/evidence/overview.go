@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"triagebot/triage"
 )
@@ -32,6 +33,51 @@ var ErrForeignIndex = errors.New("README.md and incidents.md in the evidence sto
 type Index struct {
 	Bundles []triage.BundleSummary // the latest, the newest first
 	Total   int                    // bundles that the database knows
+}
+
+// Summary is the bundle's line in the index of all bundles.
+func (v View) Summary() triage.BundleSummary {
+	sum := triage.BundleSummary{
+		IncidentID: v.Incident.ID, Alertname: v.Incident.Alertname, State: v.Incident.State,
+		FiredAt: normalTime(v.Incident.StartedAt), Playbook: v.Incident.Playbook,
+		Conclusion: "no run has finished", Minimum: minimumOf(v).summary(),
+	}
+	if !v.Incident.ResolvedAt.IsZero() {
+		sum.ClearedAt = normalTime(v.Incident.ResolvedAt)
+	}
+	for _, run := range v.Runs { // the latest that is over has the last word
+		if run.Run.State == triage.RunFinished || run.Run.State == triage.RunFailed {
+			sum.Playbook, sum.Conclusion = run.Run.Playbook, lastWord(run)
+		}
+	}
+	return sum
+}
+
+// maxConclusion bounds a conclusion in the index, in bytes.
+const maxConclusion = 200
+
+// lastWord is a run's conclusion in one sentence.
+func lastWord(run RunView) string {
+	switch c := run.Run.Conclusion; {
+	case run.Run.Error != "":
+		return firstSentence("could not be executed: " + run.Run.Error)
+	case c != nil:
+		return firstSentence(c.Headline())
+	}
+	count := map[triage.StepState]int{}
+	for _, f := range run.Findings {
+		count[f.State()]++
+	}
+	return fmt.Sprintf("no conclusion: %d abnormal, %d unknown, %d normal", count[triage.StepAbnormal], count[triage.StepUnknown], count[triage.StepNormal])
+}
+
+// firstSentence is text up to the end of its first sentence, bounded.
+func firstSentence(text string) string {
+	text, _, _ = strings.Cut(strings.TrimSpace(text), ". ")
+	if len(text) > maxConclusion {
+		return strings.ToValidUTF8(text[:maxConclusion], "") + "…"
+	}
+	return strings.TrimSuffix(text, ".")
 }
 
 // PublishIndex writes the index of all bundles. holds is asked before, as by

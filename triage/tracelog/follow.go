@@ -86,8 +86,7 @@ func (f *Follower) Follow(ctx context.Context, tell func([]Record)) error {
 	ticker := time.NewTicker(followEvery)
 	defer ticker.Stop()
 	for {
-		records := slices.DeleteFunc(f.look(ctx), func(r Record) bool { return f.known[placeOf(&r)] })
-		if len(records) > 0 {
+		if records := f.news(ctx); len(records) > 0 {
 			tell(records)
 		}
 		select {
@@ -96,6 +95,11 @@ func (f *Follower) Follow(ctx context.Context, tell func([]Record)) error {
 			return nil
 		}
 	}
+}
+
+// news are the records that one look finds and that have not been shown.
+func (f *Follower) news(ctx context.Context) []Record {
+	return slices.DeleteFunc(f.look(ctx), func(r Record) bool { return f.known[placeOf(&r)] })
 }
 
 // WriteAppended writes records that Follow told of: one line each, as text for

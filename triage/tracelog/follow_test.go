@@ -2,7 +2,6 @@ package tracelog
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,72 +9,48 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-// following is a Follower under way. Its ticks are those of the test's bubble:
-// waiting for what it tells lets the time pass.
+// following is a Follower whose looks the test takes, in place of time.
 type following struct {
-	t    *testing.T
-	told chan []string
-	stop func()
+	*Follower
+	t *testing.T
 }
 
-// follow starts one for the logs of a pattern.
+// follow makes one for the logs of a pattern.
 func follow(t *testing.T, pattern, id string) *following {
 	t.Helper()
 	h := NewFiles(FilesOptions{Sources: []Source{access(pattern)}})
 	f, err := h.Follower(t.Context(), id)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
+	t.Cleanup(func() { must(t, f.Close()) })
 	found := find(t, h, Query{ID: id})
 	for i := range found.Records {
 		f.Know(&found.Records[i])
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	started := &following{t: t, told: make(chan []string)}
-	ended := make(chan error)
-	go func() {
-		err := f.Follow(ctx, func(records []Record) {
-			var lines []string
-			for _, r := range records {
-				lines = append(lines, string(r.Raw))
-			}
-			started.told <- lines
-		})
-		ended <- errors.Join(err, f.Close())
-	}()
-	started.stop = func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}
-	synctest.Wait() // a look that is under way must not see what the test does next
-	return started
+	return &following{f, t}
 }
 
-// tells wants these lines next, told of together, and none else before.
+// tells wants the next look to tell of these lines, together, and of none else.
 func (f *following) tells(lines ...string) {
 	f.t.Helper()
-	select {
-	case got := <-f.told:
-		if !slices.Equal(got, lines) {
-			f.t.Fatalf("told of %q, want %q", got, lines)
-		}
-	case <-time.After(2 * mostQuietLooks * followEvery): // the bubble's time
-		f.t.Fatalf("told of nothing, want %q", lines)
+	var got []string
+	for _, r := range f.news(f.t.Context()) {
+		got = append(got, string(r.Raw))
 	}
-	synctest.Wait()
+	if !slices.Equal(got, lines) {
+		f.t.Fatalf("told of %q, want %q", got, lines)
+	}
 }
 
-// pass lets the time of so many looks pass.
-func (f *following) pass(looks int) {
-	<-time.After(time.Duration(looks) * followEvery) // the bubble's time
-	synctest.Wait()
+// tellsNothing wants so many looks to tell of no line.
+func (f *following) tellsNothing(looks int) {
+	f.t.Helper()
+	for range looks {
+		f.tells()
+	}
 }
 
 func lineAt(second, id string) string {
@@ -83,109 +58,94 @@ func lineAt(second, id string) string {
 }
 
 func TestAppendedLinesAreToldOf(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		dir := t.TempDir()
-		a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
-		write(t, a, []byte(lineAt("01", "req_1")+"\n"))
-		write(t, b, nil)
-		f := follow(t, filepath.Join(dir, "*"), "req_1")
-		defer f.stop()
+	dir := t.TempDir()
+	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	write(t, a, []byte(lineAt("01", "req_1")+"\n"))
+	write(t, b, nil)
+	f := follow(t, filepath.Join(dir, "*"), "req_1")
 
-		appendTo(t, a, []byte(lineAt("03", "req_1")+"\n"+lineAt("02", "req_12")+"\n"))
-		appendTo(t, b, []byte(lineAt("02", "req_1")+"\n"))
-		f.tells(lineAt("02", "req_1"), lineAt("03", "req_1"))
+	appendTo(t, a, []byte(lineAt("03", "req_1")+"\n"+lineAt("02", "req_12")+"\n"))
+	appendTo(t, b, []byte(lineAt("02", "req_1")+"\n"))
+	f.tells(lineAt("02", "req_1"), lineAt("03", "req_1"))
 
-		// A line is told of once it has ended.
-		half := lineAt("04", "req_1")
-		appendTo(t, a, []byte(half[:30]))
-		appendTo(t, b, []byte(lineAt("05", "req_1")+"\n"))
-		f.tells(lineAt("05", "req_1"))
-		appendTo(t, a, []byte(half[30:]+"\n"))
-		f.tells(half)
-	})
+	// A line is told of once it has ended.
+	half := lineAt("04", "req_1")
+	appendTo(t, a, []byte(half[:30]))
+	appendTo(t, b, []byte(lineAt("05", "req_1")+"\n"))
+	f.tells(lineAt("05", "req_1"))
+	appendTo(t, a, []byte(half[30:]+"\n"))
+	f.tells(half)
 }
 
 func TestFollowingGoesOnWhenALogIsRotated(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "a.ndjson")
-		write(t, path, []byte(lineAt("01", "req_1")+"\n"+lineAt("01", "req_2")+"\n"))
-		f := follow(t, path+"*", "req_1")
-		defer f.stop()
+	path := filepath.Join(t.TempDir(), "a.ndjson")
+	write(t, path, []byte(lineAt("01", "req_1")+"\n"+lineAt("01", "req_2")+"\n"))
+	f := follow(t, path+"*", "req_1")
 
-		must(t, os.Rename(path, path+".1"))
-		appendTo(t, path+".1", []byte(lineAt("02", "req_1")+"\n")) // by who has it open still
-		write(t, path, []byte(lineAt("03", "req_1")+"\n"))
-		f.tells(lineAt("02", "req_1"), lineAt("03", "req_1"))
+	must(t, os.Rename(path, path+".1"))
+	appendTo(t, path+".1", []byte(lineAt("02", "req_1")+"\n")) // by who has it open still
+	write(t, path, []byte(lineAt("03", "req_1")+"\n"))
+	f.tells(lineAt("02", "req_1"), lineAt("03", "req_1"))
 
-		// As copytruncate does it.
-		must(t, os.Truncate(path, 0))
-		appendTo(t, path, []byte(lineAt("4", "req_1")+"\n"))
-		f.tells(lineAt("4", "req_1"))
-	})
+	// As copytruncate does it.
+	must(t, os.Truncate(path, 0))
+	appendTo(t, path, []byte(lineAt("4", "req_1")+"\n"))
+	f.tells(lineAt("4", "req_1"))
 }
 
 // The path alone, without a pattern that matches what is rotated: whoever has the
 // log open goes on writing to it until told of the rotation.
 func TestFollowingAPathMissesNothingOfTheLogThatWasThere(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "a.ndjson")
-		write(t, path, []byte(lineAt("01", "req_1")+"\n"))
-		f := follow(t, path, "req_1")
-		defer f.stop()
+	path := filepath.Join(t.TempDir(), "a.ndjson")
+	write(t, path, []byte(lineAt("01", "req_1")+"\n"))
+	f := follow(t, path, "req_1")
 
-		must(t, os.Rename(path, path+".1"))
-		appendTo(t, path+".1", []byte(lineAt("02", "req_1")+"\n"))
-		f.tells(lineAt("02", "req_1"))
-		f.pass(2 * quietLooks) // nothing else is there yet
-		appendTo(t, path+".1", []byte(lineAt("03", "req_1")+"\n"))
-		f.tells(lineAt("03", "req_1"))
+	must(t, os.Rename(path, path+".1"))
+	appendTo(t, path+".1", []byte(lineAt("02", "req_1")+"\n"))
+	f.tells(lineAt("02", "req_1"))
+	f.tellsNothing(2 * quietLooks) // nothing else is there yet
+	appendTo(t, path+".1", []byte(lineAt("03", "req_1")+"\n"))
+	f.tells(lineAt("03", "req_1"))
 
-		write(t, path, []byte(lineAt("05", "req_1")+"\n"))
-		appendTo(t, path+".1", []byte(lineAt("04", "req_1")+"\n"))
-		f.tells(lineAt("04", "req_1"), lineAt("05", "req_1"))
+	write(t, path, []byte(lineAt("05", "req_1")+"\n"))
+	appendTo(t, path+".1", []byte(lineAt("04", "req_1")+"\n"))
+	f.tells(lineAt("04", "req_1"), lineAt("05", "req_1"))
 
-		f.pass(quietLooks + 1)
-		appendTo(t, path+".1", []byte(lineAt("06", "req_1")+"\n")) // long after: it is let go
-		appendTo(t, path, []byte(lineAt("07", "req_1")+"\n"))
-		f.tells(lineAt("07", "req_1"))
-	})
+	f.tellsNothing(quietLooks + 1)
+	appendTo(t, path+".1", []byte(lineAt("06", "req_1")+"\n")) // long after: it is let go
+	appendTo(t, path, []byte(lineAt("07", "req_1")+"\n"))
+	f.tells(lineAt("07", "req_1"))
 }
 
 // A file system gives a removed file's inode to the next one that is made.
 func TestALogInThePlaceOfARemovedOneIsReadFromItsBeginning(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "a.ndjson")
-		write(t, path, []byte(lineAt("01", "req_2")+"\n"))
-		f := follow(t, path, "req_1")
-		defer f.stop()
+	path := filepath.Join(t.TempDir(), "a.ndjson")
+	write(t, path, []byte(lineAt("01", "req_2")+"\n"))
+	f := follow(t, path, "req_1")
 
-		must(t, os.Remove(path))
-		write(t, path, []byte(lineAt("02", "req_1")+"\n"+lineAt("03", "req_1")+"\n"))
-		f.tells(lineAt("02", "req_1"), lineAt("03", "req_1"))
-	})
+	must(t, os.Remove(path))
+	write(t, path, []byte(lineAt("02", "req_1")+"\n"+lineAt("03", "req_1")+"\n"))
+	f.tells(lineAt("02", "req_1"), lineAt("03", "req_1"))
 }
 
 // A look that falls into a rotation may see a file under neither of its names.
 func TestALogThatIsNotThereForAMomentIsNotToldOfAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		dir := t.TempDir()
-		a, b, between := filepath.Join(dir, "a.ndjson"), filepath.Join(dir, "b.ndjson"), filepath.Join(t.TempDir(), "a")
-		write(t, a, []byte(lineAt("01", "req_1")+"\n"))
-		write(t, b, nil)
-		f := follow(t, filepath.Join(dir, "*"), "req_1")
-		defer f.stop()
+	dir := t.TempDir()
+	a, b, between := filepath.Join(dir, "a.ndjson"), filepath.Join(dir, "b.ndjson"), filepath.Join(t.TempDir(), "a")
+	write(t, a, []byte(lineAt("01", "req_1")+"\n"))
+	write(t, b, nil)
+	f := follow(t, filepath.Join(dir, "*"), "req_1")
 
-		must(t, os.Rename(a, between))
-		appendTo(t, b, []byte(lineAt("02", "req_1")+"\n"))
-		f.tells(lineAt("02", "req_1"))
-		must(t, os.Rename(between, a+".1"))
-		appendTo(t, a+".1", []byte(lineAt("03", "req_1")+"\n"))
-		f.tells(lineAt("03", "req_1"))
-	})
+	must(t, os.Rename(a, between))
+	appendTo(t, b, []byte(lineAt("02", "req_1")+"\n"))
+	f.tells(lineAt("02", "req_1"))
+	must(t, os.Rename(between, a+".1"))
+	appendTo(t, a+".1", []byte(lineAt("03", "req_1")+"\n"))
+	f.tells(lineAt("03", "req_1"))
 }
 
 // What is appended between the Follower's making and the end of the lookup is
-// neither missed nor shown twice.
+// neither missed nor shown twice; then it looks again and again.
 func TestNothingIsMissedBetweenLookupAndFollowing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "a.ndjson")
@@ -202,13 +162,19 @@ func TestNothingIsMissedBetweenLookupAndFollowing(t *testing.T) {
 		f.Know(&found.Records[1])
 		appendTo(t, path, []byte(lineAt("03", "req_1")+"\n"))
 		ctx, cancel := context.WithCancel(t.Context())
-		defer f.Close()
+		defer cancel()
+		next := []string{lineAt("03", "req_1"), lineAt("04", "req_1")}
 		must(t, f.Follow(ctx, func(records []Record) {
-			if len(records) != 1 || string(records[0].Raw) != lineAt("03", "req_1") {
-				t.Errorf("told of %d records: %s", len(records), records[0].Raw)
+			if len(records) != 1 || string(records[0].Raw) != next[0] {
+				t.Errorf("told of %d records: %s, want %s", len(records), records[0].Raw, next[0])
 			}
-			cancel()
+			if next = next[1:]; len(next) == 0 {
+				cancel()
+				return
+			}
+			appendTo(t, path, []byte(next[0]+"\n"))
 		}))
+		must(t, f.Close())
 	})
 }
 

@@ -195,3 +195,34 @@ func TestLokiSaysWhatItRefuses(t *testing.T) {
 		t.Errorf("the error does not say what Loki says: %v", err)
 	}
 }
+
+func TestLokiGivesAllLinesOfAWindow(t *testing.T) {
+	for name, test := range map[string]struct {
+		from, to time.Duration // after began
+		page     int
+		older    bool
+	}{
+		"of-all-streams": {0, 50 * time.Second, 1000, false},
+		"in-pages":       {5 * time.Minute, 5*time.Minute + 24*time.Millisecond, 10, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			home := newLoki(t, loki(t, "lines-"+name), func(o *LokiOptions) { o.Page = test.page })
+			var got []string
+			lines, err := home.Between(t.Context(), tracelog.LineQuery{
+				Source: home.LineSources()[0], From: began.Add(test.from), To: began.Add(test.to),
+			}, func(r *tracelog.Record) bool {
+				got = append(got, told(r))
+				return true
+			})
+			if err != nil || !lines.Coverage.Complete || lines.Older != test.older {
+				t.Fatalf("%v, %+v", err, lines)
+			}
+			want := ours(func(line logLine) bool {
+				return !line.at.Before(began.Add(test.from)) && !line.at.After(began.Add(test.to))
+			})
+			if diff := cmp.Diff(want, got); diff != "" || len(want) == 0 {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -5,8 +5,8 @@
 //
 // Read on in this order: spec.go says what is indexed, extract.go finds it in
 // lines, build.go makes segments of it, format.go and segment.go are their
-// files, files.go which of them count, identity.go and
-// state.go whether they are still of the log at hand; lookup.go and update.go use all that.
+// files, files.go which of them count, identity.go and state.go whether they are
+// still of the log at hand; lookup.go and update.go use all that.
 package index
 
 import (
