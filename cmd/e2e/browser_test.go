@@ -8,6 +8,9 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -24,13 +27,26 @@ func TestTheDemoInABrowser(t *testing.T) {
 	dir, address := t.TempDir(), program.FreeAddress(t)
 	demo := start(t, dir, "demo", path, "demo", "--verbose", "--dir", dir, "--channel-listen", address)
 	demo.answers(t, "http://"+address+"/c/"+channelName)
-	inBrowser(t, "demo.test.mjs", "http://"+address)
+	var incidents string
+	until(t, "the demo says where its incidents are", func() error {
+		said, err := os.ReadFile(filepath.Join(dir, "demo.log"))
+		if err != nil {
+			return err
+		}
+		found := regexp.MustCompile(`(?m)^incidents +(http\S+)$`).FindSubmatch(said)
+		if found == nil {
+			return fmt.Errorf("it says %q", said)
+		}
+		incidents = string(found[1])
+		return nil
+	})
+	inBrowser(t, "demo.test.mjs", "http://"+address, "INCIDENTS_URL="+incidents)
 }
 
 // inBrowser runs a test file of the page of a local channel.
-func inBrowser(t *testing.T, file, channelURL string) {
+func inBrowser(t *testing.T, file, channelURL string, env ...string) {
 	t.Helper()
-	node(t, []string{"--test", file}, "SLACK_URL="+channelURL, "SCREENSHOTS="+screenshots(t))
+	node(t, []string{"--test", file}, append(env, "SLACK_URL="+channelURL, "SCREENSHOTS="+screenshots(t))...)
 }
 
 const localConfig = `

@@ -109,7 +109,7 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 func asset(own fs.FS) http.Handler {
 	server := http.FileServerFS(own)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "style.css" && r.URL.Path != "live.js" {
+		if r.URL.Path != "style.css" && r.URL.Path != "live.js" && r.URL.Path != "icon.svg" {
 			http.NotFound(w, r)
 			return
 		}

@@ -223,6 +223,7 @@ func TestAPageOpensToASignedLinkOrTheServersCredentials(t *testing.T) {
 			{name: "the list by credentials", link: "https://triage.example/incidents", let: true, want: http.StatusOK},
 			{name: "an incident by the list's link", link: at(inc.ID) + strings.TrimPrefix(list, "https://triage.example/incidents"), want: http.StatusForbidden},
 			{name: "the style", link: "https://triage.example/incidents/-/style.css", want: http.StatusOK},
+			{name: "the icon", link: "https://triage.example/incidents/-/icon.svg", want: http.StatusOK},
 			{name: "a template", link: "https://triage.example/incidents/-/incident.html", want: http.StatusNotFound},
 		} {
 			s.let, s.asks, s.now = tc.let, tc.asks, began.Add(tc.later)

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Browser } from "./browser.mjs";
-import { workspace } from "./workspace.mjs";
+import { incidents, workspace } from "./workspace.mjs";
 
 const parent = ".thread > .message:not(.hidden)";
 const answer = ".message.hidden";
@@ -44,6 +44,17 @@ test("Ack is a button", async () => {
   assert.ok(!(await browser.has("Ack", `${parent} button`)), "it cannot be taken twice");
   assert.match((await browser.focused()).key, /^$/, "no other button has come under the finger");
   assert.deepEqual(await browser.shoot("demo-acked"), []);
+});
+
+test("the incident's own page is read on a phone and in the dark", async () => {
+  await browser.page.goto(await browser.page.$eval(parent, (e) => Array.from(e.querySelectorAll("a")).find((a) => a.innerText === "Incident page").href));
+  await browser.shows("CodexLatencySLOBreach", "h1");
+  await browser.shows("Acked by you", "main");
+  await browser.shows("Most likely: workers back off", "main");
+  await browser.shows("Acknowledged by you.", ".timeline");
+  assert.deepEqual(await browser.shoot("demo-incident-page"), []);
+  await browser.page.goto(`${workspace}/c/incidents`);
+  await browser.page.waitForSelector("#live.ok");
 });
 
 test("help lists what there is, and a typo is advised on", async () => {
@@ -93,6 +104,17 @@ test("it is disabled by its button", async () => {
   await browser.shows("MAINTENANCE OFF — app", parent);
   await browser.shows("Maintenance of app is over.", parent);
   assert.deepEqual(await browser.shoot("demo-maintenance-off"), []);
+});
+
+test("so are the lists of incidents and of what people asked for", async () => {
+  await browser.page.goto(incidents);
+  await browser.shows("CodexLatencySLOBreach", "main");
+  assert.deepEqual(await browser.shoot("demo-incidents"), []);
+  await browser.page.goto(await browser.page.$$eval("a", (links) => links.find((a) => a.innerText === "Audit log").href));
+  for (const asked of ["triage ack", "maintenance enable for 5m try it", "maintenance confirm", "maintenance disable"]) {
+    await browser.shows(asked, "main code");
+  }
+  assert.deepEqual(await browser.shoot("demo-audit"), []);
 });
 
 test("nothing went wrong in the page", () => assert.deepEqual(browser.errors, []));

@@ -5,6 +5,7 @@ import { App, HTTPReceiver, LogLevel } from "@slack/bolt";
 const { env } = process;
 
 export const workspace = env.SLACK_URL; // http://127.0.0.1:…
+export const incidents = env.INCIDENTS_URL; // triagebot's own list of incidents, signed
 export const api = `${workspace}/api/`;
 export const botToken = env.SLACK_BOT_TOKEN;
 export const appToken = env.SLACK_APP_TOKEN;
