@@ -140,6 +140,8 @@ func (s *Service) Confirm(ctx context.Context, tx *store.Tx, req triage.Request,
 			return triage.Reply{}, err
 		}
 		return refused("That comes too late: nobody confirmed maintenance window %d within %s. Ask for it again.", id, span(s.ConfirmIn)), nil
+	case s.SecondPerson && req.Actor.Via == triage.ViaCtl:
+		return refused("A second person must confirm maintenance window %d, in Slack: on the command line anybody can give any name, so it cannot be told who is the second.", id), nil
 	case s.SecondPerson && isAsker:
 		return refused("A second person must confirm maintenance window %d, for it was you who asked for it.", id), nil
 	case !s.SecondPerson && !isAsker:
