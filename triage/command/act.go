@@ -76,7 +76,7 @@ func ackIncident(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Rep
 	switch {
 	case over != nil:
 		return *over, nil
-	case inc.AckedBy == a.Actor.Label():
+	case inc.AckedByKey == a.Actor.Key():
 		return done("Incident %d is yours already, since %s.", inc.ID, clock(inc.AckedAt)), nil
 	case inc.AckedBy != "":
 		return refused("Incident %d is taken already: acknowledged by %s, %s.", inc.ID, inc.AckedBy, clock(inc.AckedAt)), nil

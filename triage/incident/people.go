@@ -15,7 +15,7 @@ import (
 
 // Acknowledge notes that a person has the incident, and tells its thread.
 func (c *Correlator) Acknowledge(ctx context.Context, tx *store.Tx, inc triage.Incident, who triage.Actor, at time.Time) error {
-	inc.AckedBy, inc.AckedAt, inc.UpdatedAt = who.Label(), at, at
+	inc.AckedBy, inc.AckedByKey, inc.AckedAt, inc.UpdatedAt = who.Label(), who.Key(), at, at
 	return c.did(ctx, tx, inc, deed{kind: "acked", who: who, at: at, text: "Acknowledged by " + who.Label() + ".", key: fmt.Sprintf("acked/%d", at.UnixMicro())})
 }
 

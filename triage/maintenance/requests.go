@@ -133,7 +133,7 @@ func (s *Service) Confirm(ctx context.Context, tx *store.Tx, req triage.Request,
 	if err != nil || reply.Text != "" {
 		return reply, err
 	}
-	isAsker := req.Actor.Via == w.By.Via && req.Actor.Team == w.By.Team && req.Actor.ID == w.By.ID
+	isAsker := req.Actor.Is(w.By)
 	switch {
 	case s.isLapsed(w):
 		if err := s.lapse(ctx, tx, &w); err != nil {
