@@ -311,8 +311,10 @@ func TestTheEndOfASilenceThatOutlivesItsIncidentIsToldInTheChannel(t *testing.T)
 			t.Fatal(err)
 		}
 		w.now, w.am.over["s0"] = t0.Add(2*time.Hour), true
-		if !w.work(1) || !w.work(1) {
-			t.Error("its job goes on after its end")
+		for range 2 { // told once, however often it is worked
+			if !w.work(1) {
+				t.Error("its job goes on after its end")
+			}
 		}
 		all, err := w.db.DeliveriesOf(t.Context(), 1)
 		if err != nil {
