@@ -24,6 +24,12 @@ const (
 	ViaCtl   Via = "ctl"   // triagebot ctl
 )
 
+// Is says whether two are one person: by their ids, whatever they are called.
+func (a Actor) Is(b Actor) bool { return a.Key() == b.Key() }
+
+// Key tells a person from every other.
+func (a Actor) Key() string { return string(a.Via) + "/" + a.Team + "/" + a.ID }
+
 // Label is what people call the person.
 func (a Actor) Label() string { return cmp.Or(a.Name, a.ID) }
 

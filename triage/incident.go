@@ -53,9 +53,11 @@ type Incident struct {
 	ResolvedAt   time.Time     `json:"resolved_at,omitzero"`
 	ClosedAt     time.Time     `json:"closed_at,omitzero"`
 	// AckedBy is who has it, as a person's name; "" for nobody. A reopening
-	// clears it, for what fires again is news.
-	AckedBy string    `json:"acked_by,omitempty"`
-	AckedAt time.Time `json:"acked_at,omitzero"`
+	// clears it, for what fires again is news. AckedByKey is their Actor.Key, for
+	// two people may have one name.
+	AckedBy    string    `json:"acked_by,omitempty"`
+	AckedByKey string    `json:"acked_by_key,omitempty"`
+	AckedAt    time.Time `json:"acked_at,omitzero"`
 	// SilencedUntil is the end of the longest of its silences; zero for none.
 	SilencedUntil time.Time `json:"silenced_until,omitzero"`
 	// RequestedBy is who had it run by hand, without an alert; "" where one fired.

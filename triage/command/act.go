@@ -39,10 +39,10 @@ func (c *Core) lock(ctx context.Context, tx *store.Tx, a *ask) (inc triage.Incid
 
 // nothingLeft refuses words that a command has no use for.
 func nothingLeft(a *ask) error {
-	if len(a.args) == 0 {
+	if a.rest == "" {
 		return nil
 	}
-	return unclear(a.spec, "%s is not understood here.", shown(strings.Join(a.args, " ")))
+	return unclear(a.spec, "%s is not understood here.", shown(strings.Join(a.words(), " ")))
 }
 
 // doubleClick is how soon after each other the same words are taken for one wish
@@ -76,7 +76,7 @@ func ackIncident(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Rep
 	switch {
 	case over != nil:
 		return *over, nil
-	case inc.AckedBy == a.Actor.Label():
+	case inc.AckedByKey == a.Actor.Key():
 		return done("Incident %d is yours already, since %s.", inc.ID, clock(inc.AckedAt)), nil
 	case inc.AckedBy != "":
 		return refused("Incident %d is taken already: acknowledged by %s, %s.", inc.ID, inc.AckedBy, clock(inc.AckedAt)), nil
@@ -99,18 +99,17 @@ const maxSilence = 7 * 24 * time.Hour
 func sameSilence(lasts time.Duration) time.Duration { return min(time.Minute, lasts/2) }
 
 func silenceIncident(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Reply, error) {
-	if len(a.args) == 0 {
+	if a.rest == "" {
 		return triage.Reply{}, unclear(a.spec, "For how long? Write 30m, 2h or 1d.")
 	}
-	lasts, is := length(a.args[0])
+	lasts, is := length(a.first())
 	if !is {
-		return triage.Reply{}, unclear(a.spec, "For how long? %s is no duration; write 30m, 2h or 1d.", shown(a.args[0]))
+		return triage.Reply{}, unclear(a.spec, "For how long? %s is no duration; write 30m, 2h or 1d.", shown(a.first()))
 	}
 	if lasts > maxSilence {
 		return triage.Reply{}, unclear(a.spec, "A silence lasts at most 7d here; a longer one is made in Alertmanager itself, where it is seen.")
 	}
-	a.args = a.args[1:]
-	_, a.rest = word(a.rest)
+	a.skip(1)
 	inc, over, err := c.lock(ctx, tx, a)
 	if err != nil {
 		return triage.Reply{}, err
@@ -178,22 +177,22 @@ func rerunIncident(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.R
 	return done("Playbook %s runs again for incident %d; its findings come in the thread.", inc.Playbook, inc.ID), nil
 }
 
-// takeAt takes "at TIME" off the end of the arguments; the time of the request
+// takeAt takes "at TIME" off the end of the words; the time of the request
 // where there is none.
 func takeAt(a *ask) (time.Time, error) {
-	n := len(a.args)
-	if n > 0 && a.args[n-1] == "at" {
+	words := a.words()
+	n := len(words)
+	if n > 0 && words[n-1] == "at" {
 		return a.At, unclear(a.spec, "At which time? Write 2026-01-02T15:04:05Z, 15:04 (UTC), or 10m for ten minutes ago.")
 	}
-	if n < 2 || a.args[n-2] != "at" {
+	if n < 2 || words[n-2] != "at" {
 		return a.At, nil
 	}
-	at, ok := instant(a.args[n-1], a.At)
+	at, ok := instant(words[n-1], a.At)
 	if !ok {
-		return a.At, unclear(a.spec, "%s is no time in the past; write 2026-01-02T15:04:05Z, 15:04 (UTC), or 10m for ten minutes ago.", shown(a.args[n-1]))
+		return a.At, unclear(a.spec, "%s is no time in the past; write 2026-01-02T15:04:05Z, 15:04 (UTC), or 10m for ten minutes ago.", shown(words[n-1]))
 	}
-	a.args = a.args[:n-2]
-	a.rest = strings.Join(a.args, " ")
+	a.rest = strings.Join(words[:n-2], " ")
 	return at, nil
 }
 
@@ -210,12 +209,12 @@ func escalateIncident(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triag
 	if len(names) == 0 {
 		return refused("Nobody is configured to escalate to; the escalation section of the configuration names them."), nil
 	}
-	to := ""
+	to, words := "", a.words()
 	switch {
-	case len(a.args) > 1 && a.args[0] == "to":
-		to = a.args[1]
-		a.args = a.args[2:]
-	case len(a.args) == 1 && a.args[0] == "to":
+	case len(words) > 1 && words[0] == "to":
+		to = words[1]
+		a.skip(2)
+	case len(words) == 1 && words[0] == "to":
 		return triage.Reply{}, unclear(a.spec, "To whom? There are %s.", strings.Join(names, ", "))
 	case len(names) == 1:
 		to = names[0]
@@ -238,7 +237,7 @@ func escalateIncident(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triag
 	case again != nil:
 		return *again, nil
 	}
-	reason := strings.Join(a.args, " ")
+	reason := strings.Join(a.words(), " ")
 	if reason == "" {
 		reason = "asked for by " + a.Actor.Label()
 	}
@@ -279,11 +278,12 @@ func runByHand(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Reply
 	if err != nil {
 		return triage.Reply{}, err
 	}
-	if len(a.args) == 0 {
+	words := a.words()
+	if len(words) == 0 {
 		return triage.Reply{}, unclear(a.spec, "For which alert? Say its alertname. /triage playbooks lists what there is.")
 	}
-	labels := triage.Labels{"alertname": a.args[0]}
-	for _, w := range a.args[1:] {
+	labels := triage.Labels{"alertname": words[0]}
+	for _, w := range words[1:] {
 		name, value, is := strings.Cut(w, "=")
 		value = strings.Trim(value, `"`)
 		switch {

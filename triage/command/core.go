@@ -74,11 +74,26 @@ func New(o Options) *Core {
 type ask struct {
 	triage.Request
 	spec *spec
-	args []string // the words after the command's name
-	rest string   // the same as it was written
-	act  int64    // its number in the audit log, while it is done
+	rest string // what follows the command's name and is not taken up yet, as it was written
+	act  int64  // its number in the audit log, while it is done
 	// about is the incident that it turned out to be about, for the audit log.
 	about int64
+}
+
+// words are those that are not taken up yet.
+func (a *ask) words() []string { return strings.Fields(a.rest) }
+
+// first is the first of them; "" where there is none.
+func (a *ask) first() string {
+	w, _ := word(a.rest)
+	return w
+}
+
+// skip takes the first n of them off.
+func (a *ask) skip(n int) {
+	for range n {
+		_, a.rest = word(a.rest)
+	}
 }
 
 const (

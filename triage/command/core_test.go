@@ -272,6 +272,24 @@ func TestAnAckIsSeenByAll(t *testing.T) {
 	})
 }
 
+// Two people may have one name, and one person may change theirs.
+func TestWhoHasAnIncidentIsKnownById(t *testing.T) {
+	each(t, func(w *world) {
+		w.fires("Slow", false)
+		w.ask("triage ack 1")
+		w.who.Name = "Alice in the night shift"
+		if r := w.ask("triage ack 1"); r.Outcome != triage.OutcomeDone || !strings.HasPrefix(r.Text, "Incident 1 is yours already") {
+			w.t.Errorf("of who changed their name: %+v", r)
+		}
+		for _, other := range []triage.Actor{{Via: triage.ViaSlack, Team: "T1", ID: "UBOB", Name: "alice"}, {Via: triage.ViaCtl, ID: "alice"}, {Via: triage.ViaCtl, ID: alice.ID}} {
+			w.who = other
+			if r := w.ask("triage ack 1"); r.Outcome != triage.OutcomeRefused || !strings.HasPrefix(r.Text, "Incident 1 is taken already: acknowledged by alice") {
+				w.t.Errorf("of %+v: %+v", other, r)
+			}
+		}
+	})
+}
+
 // A request that comes twice, as Slack sends what was not answered in time, is
 // done once and answered alike; so is a click of two people at once.
 func TestARequestThatComesTwiceIsDoneOnce(t *testing.T) {

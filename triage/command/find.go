@@ -25,18 +25,13 @@ type incidents interface {
 }
 
 // incident finds the incident that a request is about: the number in its words,
-// which it takes off the arguments, or the thread or button that it came from,
+// which it takes off them, or the thread or button that it came from,
 // or the one that fires in its channel.
 func (c *Core) incident(ctx context.Context, in incidents, a *ask) (triage.Incident, error) {
-	id := int64(0)
-	if len(a.args) > 0 {
-		if n, is := number(a.args[0]); is {
-			id = n
-			a.args = a.args[1:]
-			_, a.rest = word(a.rest)
-		}
-	}
-	if id == 0 {
+	id, named := number(a.first())
+	if named {
+		a.skip(1)
+	} else {
 		var err error
 		if id, err = askedIn(ctx, in, a); err != nil {
 			return triage.Incident{}, err

@@ -54,7 +54,7 @@ func status(ctx context.Context, c *Core, a *ask) (triage.Reply, error) {
 	if err != nil {
 		return triage.Reply{}, err
 	}
-	if len(a.args) > 0 || about != 0 {
+	if a.rest != "" || about != 0 {
 		inc, err := c.incident(ctx, c.Store, a)
 		if err != nil {
 			return triage.Reply{}, err
@@ -132,13 +132,14 @@ func listPlaybooks(_ context.Context, c *Core, _ *ask) (triage.Reply, error) {
 }
 
 func traceRequest(ctx context.Context, c *Core, a *ask) (triage.Reply, error) {
-	if len(a.args) != 1 {
+	words := a.words()
+	if len(words) != 1 {
 		return triage.Reply{}, unclear(a.spec, "Which request? Say its id, one at a time.")
 	}
 	if c.Traces == nil {
 		return noTraces(), nil
 	}
-	id := a.args[0]
+	id := words[0]
 	text, found, complete, err := c.Traces.Trace(ctx, id)
 	switch {
 	case err != nil:
@@ -166,7 +167,7 @@ func noTraces() triage.Reply {
 func pick(by string) func(ctx context.Context, c *Core, a *ask) (triage.Reply, error) {
 	return func(ctx context.Context, c *Core, a *ask) (triage.Reply, error) {
 		route := ""
-		for _, w := range a.args {
+		for _, w := range a.words() {
 			value, is := strings.CutPrefix(w, "route=")
 			if !is || value == "" {
 				return triage.Reply{}, unclear(a.spec, "%s is not understood here.", shown(w))

@@ -96,21 +96,21 @@ func enableMaintenance(ctx context.Context, c *Core, tx *store.Tx, a *ask) (tria
 	return c.Maintenance.Enable(ctx, tx, a.Request, lasts, c.Redact.Text(a.rest))
 }
 
-// takeFor takes "for 30m" off the front of the arguments; 0 where there is none.
+// takeFor takes "for 30m" off the front of the words; 0 where there is none.
 func takeFor(a *ask) (time.Duration, error) {
-	if len(a.args) == 0 || a.args[0] != "for" {
+	words := a.words()
+	switch {
+	case len(words) == 0 || words[0] != "for":
 		return 0, nil
+	case len(words) == 1:
+		return 0, unclear(a.spec, "For how long? Write 30m or 2h.")
 	}
-	if len(a.args) > 1 {
-		if d, is := length(a.args[1]); is {
-			a.args = a.args[2:]
-			_, a.rest = word(a.rest)
-			_, a.rest = word(a.rest)
-			return d, nil
-		}
-		return 0, unclear(a.spec, "For how long? %s is no duration; write 30m or 2h.", shown(a.args[1]))
+	d, is := length(words[1])
+	if !is {
+		return 0, unclear(a.spec, "For how long? %s is no duration; write 30m or 2h.", shown(words[1]))
 	}
-	return 0, unclear(a.spec, "For how long? Write 30m or 2h.")
+	a.skip(2)
+	return d, nil
 }
 
 // isWindow says whether a word names a window as buttons do: #12.
@@ -120,29 +120,29 @@ func isWindow(w string) bool {
 }
 
 // takeWindow takes the window that a button was made for off the front of the
-// arguments; 0 where none is named. What is open by the time of the click may be
+// words; 0 where none is named. What is open by the time of the click may be
 // another.
 func takeWindow(a *ask) int64 {
-	if len(a.args) == 0 || !isWindow(a.args[0]) {
+	if !isWindow(a.first()) {
 		return 0
 	}
-	id, _ := number(a.args[0])
-	a.args = a.args[1:]
-	_, a.rest = word(a.rest)
+	id, _ := number(a.first())
+	a.skip(1)
 	return id
 }
 
 func extendMaintenance(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Reply, error) {
 	window := takeWindow(a)
-	if len(a.args) == 2 && a.args[0] == "by" {
-		a.args = a.args[1:]
+	words := a.words()
+	if len(words) == 2 && words[0] == "by" {
+		words = words[1:]
 	}
-	if len(a.args) != 1 {
+	if len(words) != 1 {
 		return triage.Reply{}, unclear(a.spec, "By how long? Write 15m.")
 	}
-	d, is := length(a.args[0])
+	d, is := length(words[0])
 	if !is {
-		return triage.Reply{}, unclear(a.spec, "By how long? %s is no duration; write 15m.", shown(a.args[0]))
+		return triage.Reply{}, unclear(a.spec, "By how long? %s is no duration; write 15m.", shown(words[0]))
 	}
 	if err := tx.LockMaintenance(ctx); err != nil {
 		return triage.Reply{}, err
@@ -158,18 +158,16 @@ func extendMaintenance(ctx context.Context, c *Core, tx *store.Tx, a *ask) (tria
 
 // overrides says that "override" takes a right of its own.
 func overrides(a *ask) (access.Right, bool) {
-	args := a.args
-	if len(args) > 0 && isWindow(args[0]) {
-		args = args[1:]
-	}
-	return access.Override, len(args) > 0 && args[0] == "override"
+	after := *a
+	takeWindow(&after)
+	return access.Override, after.first() == "override"
 }
 
 func disableMaintenance(ctx context.Context, c *Core, tx *store.Tx, a *ask) (triage.Reply, error) {
 	_, override := overrides(a) // as it was when the right was asked for
 	window := takeWindow(a)
 	if override {
-		_, a.rest = word(a.rest)
+		a.skip(1)
 		if a.rest == "" {
 			return triage.Reply{}, unclear(a.spec, "Why end it though the service may not be ready? An override takes a reason.")
 		}
@@ -190,14 +188,11 @@ func onWindow(do func(Maintenance, context.Context, *store.Tx, triage.Request, i
 	}
 }
 
-// takeNumber takes a window's number off the front of the arguments.
+// takeNumber takes a window's number off the front of the words.
 func takeNumber(a *ask) (int64, error) {
-	if len(a.args) > 0 {
-		if n, is := number(a.args[0]); is {
-			a.args = a.args[1:]
-			_, a.rest = word(a.rest)
-			return n, nil
-		}
+	if n, is := number(a.first()); is {
+		a.skip(1)
+		return n, nil
 	}
 	return 0, unclear(a.spec, "Which one? Say its number; /maintenance status has it.")
 }

@@ -36,7 +36,7 @@ func parse(req triage.Request) (*ask, *triage.Reply) {
 		s := &specs[i]
 		if names[i] = s.name; s.name == name || s.alias == name {
 			req.Text = strings.TrimSpace(group + " " + s.name + " " + rest)
-			return &ask{Request: req, spec: s, args: strings.Fields(rest), rest: rest}, nil
+			return &ask{Request: req, spec: s, rest: rest}, nil
 		}
 	}
 	near := strictyaml.Nearest(name, names)

@@ -86,7 +86,7 @@ func (c *Correlator) reopen(ctx context.Context, tx *store.Tx, inc *triage.Incid
 	quiet := at.Sub(inc.ResolvedAt).Round(time.Second)
 	inc.Reopened++
 	inc.ResolvedAt, inc.Resolution = time.Time{}, ""
-	inc.AckedBy, inc.AckedAt = "", time.Time{} // who had it has not seen this
+	inc.AckedBy, inc.AckedByKey, inc.AckedAt = "", "", time.Time{} // who had it has not seen this
 	text := fmt.Sprintf("Fires again, %s after it resolved (%s time).", quiet, ordinal(inc.Reopened+1))
 	if err := c.log(ctx, tx, inc.ID, at, "reopened", "alertmanager", text); err != nil {
 		return err

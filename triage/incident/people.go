@@ -15,7 +15,7 @@ import (
 
 // Acknowledge notes that a person has the incident, and tells its thread.
 func (c *Correlator) Acknowledge(ctx context.Context, tx *store.Tx, inc triage.Incident, who triage.Actor, at time.Time) error {
-	inc.AckedBy, inc.AckedAt, inc.UpdatedAt = who.Label(), at, at
+	inc.AckedBy, inc.AckedByKey, inc.AckedAt, inc.UpdatedAt = who.Label(), who.Key(), at, at
 	return c.did(ctx, tx, inc, deed{kind: "acked", who: who, at: at, text: "Acknowledged by " + who.Label() + ".", key: fmt.Sprintf("acked/%d", at.UnixMicro())})
 }
 
@@ -73,10 +73,31 @@ func (c *Correlator) Escalate(ctx context.Context, tx *store.Tx, inc triage.Inci
 }
 
 // Silenced notes what became of a silence, tells the thread, and has the parent
-// say until when the incident is silenced; zero for not at all.
+// say until when the incident is silenced; zero for not at all. Of one that is
+// closed, whose evidence is sealed and whose thread is over, the channel is told.
 func (c *Correlator) Silenced(ctx context.Context, tx *store.Tx, inc triage.Incident, until time.Time, key, text string, links []triage.Link, at time.Time) error {
+	if inc.State == triage.IncidentClosed {
+		text = fmt.Sprintf("Of incident %d, %s, which is closed: %s", inc.ID, inc.Alertname, text)
+		return c.oweNotices(ctx, tx, inc.ID, key, triage.NotePost{IncidentID: inc.ID, Text: c.Parent.Redact.Text(text), Links: links})
+	}
 	inc.SilencedUntil, inc.UpdatedAt = until, at
 	return c.did(ctx, tx, inc, deed{kind: "silence", at: at, text: text, links: links, key: key})
+}
+
+// oweNotices tells every channel that shows an incident something, outside of its
+// thread.
+func (c *Correlator) oweNotices(ctx context.Context, tx *store.Tx, incidentID int64, what string, note triage.NotePost) error {
+	destinations, err := tx.Destinations(ctx, incidentID)
+	if err != nil {
+		return err
+	}
+	for _, dest := range destinations {
+		key := fmt.Sprintf("incident/%d/%s", incidentID, what)
+		if err := tx.OweNotice(ctx, incidentID, dest, key, triage.Post{Note: &note}, triage.PriorityState); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ByHand opens an incident that no alert opened, for a person who wants a

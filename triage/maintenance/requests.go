@@ -129,20 +129,19 @@ func (s *Service) Enable(ctx context.Context, tx *store.Tx, req triage.Request, 
 // Confirm begins a window that was asked for: who asked does, or where a second
 // person is needed, somebody else.
 func (s *Service) Confirm(ctx context.Context, tx *store.Tx, req triage.Request, id int64) (triage.Reply, error) {
-	w, err := s.lock(ctx, tx, id)
-	isAsker := req.Actor.Via == w.By.Via && req.Actor.Team == w.By.Team && req.Actor.ID == w.By.ID
+	w, reply, err := s.named(ctx, tx, id, triage.WindowProposed)
+	if err != nil || reply.Text != "" {
+		return reply, err
+	}
+	isAsker := req.Actor.Is(w.By)
 	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return unknownWindow(id), nil
-	case err != nil:
-		return triage.Reply{}, err
-	case w.State != triage.WindowProposed:
-		return s.settled(w), nil
 	case s.isLapsed(w):
 		if err := s.lapse(ctx, tx, &w); err != nil {
 			return triage.Reply{}, err
 		}
 		return refused("That comes too late: nobody confirmed maintenance window %d within %s. Ask for it again.", id, span(s.ConfirmIn)), nil
+	case s.SecondPerson && req.Actor.Via == triage.ViaCtl:
+		return refused("A second person must confirm maintenance window %d, in Slack: on the command line anybody can give any name, so it cannot be told who is the second.", id), nil
 	case s.SecondPerson && isAsker:
 		return refused("A second person must confirm maintenance window %d, for it was you who asked for it.", id), nil
 	case !s.SecondPerson && !isAsker:
@@ -165,14 +164,9 @@ func (s *Service) Confirm(ctx context.Context, tx *store.Tx, req triage.Request,
 
 // Cancel takes back a window that is not confirmed.
 func (s *Service) Cancel(ctx context.Context, tx *store.Tx, req triage.Request, id int64) (triage.Reply, error) {
-	w, err := s.lock(ctx, tx, id)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return unknownWindow(id), nil
-	case err != nil:
-		return triage.Reply{}, err
-	case w.State != triage.WindowProposed:
-		return s.settled(w), nil
+	w, reply, err := s.named(ctx, tx, id, triage.WindowProposed)
+	if err != nil || reply.Text != "" {
+		return reply, err
 	}
 	if err := s.move(ctx, tx, &w, withdrawn, happening{kind: "cancelled", actor: req.Actor.String(), log: "cancelled the request"}); err != nil {
 		return triage.Reply{}, err
@@ -182,14 +176,9 @@ func (s *Service) Cancel(ctx context.Context, tx *store.Tx, req triage.Request, 
 
 // Adopt makes a window of a flag that was turned on without triagebot.
 func (s *Service) Adopt(ctx context.Context, tx *store.Tx, req triage.Request, id int64) (triage.Reply, error) {
-	w, err := s.lock(ctx, tx, id)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return unknownWindow(id), nil
-	case err != nil:
-		return triage.Reply{}, err
-	case w.State != triage.WindowFound:
-		return s.settled(w), nil
+	w, reply, err := s.named(ctx, tx, id, triage.WindowFound)
+	if err != nil || reply.Text != "" {
+		return reply, err
 	}
 	w.By, w.For = req.Actor, s.DefaultFor
 	h := happening{
@@ -202,9 +191,10 @@ func (s *Service) Adopt(ctx context.Context, tx *store.Tx, req triage.Request, i
 	return done("Maintenance of %s is yours until %s. You are reminded %s before.", w.Service, s.clock(w.Until), span(s.RemindBefore)), nil
 }
 
-// Disable ends the window of that number; 0 is the one that is open. The worker calls nothing while the service is not
-// ready, and says so; override has it call all the same. That takes a reason,
-// and that the person may override, the caller has checked.
+// Disable ends the window of that number; 0 is the one that is open. The worker
+// calls nothing while the service is not ready, and says so; override has it call
+// all the same. That takes a reason, and that the person may override, the caller
+// has checked.
 func (s *Service) Disable(ctx context.Context, tx *store.Tx, req triage.Request, id int64, reason string, override bool) (triage.Reply, error) {
 	reason = s.tidy(reason)
 	if override && reason == "" {
@@ -236,8 +226,8 @@ func (s *Service) Disable(ctx context.Context, tx *store.Tx, req triage.Request,
 	return done("%s", answer), nil
 }
 
-// Extend moves the end of the window of that number; 0 is the one that is open. One that is overdue ends so much later than
-// now.
+// Extend moves the end of the window of that number; 0 is the one that is open.
+// One that is overdue ends so much later than now.
 func (s *Service) Extend(ctx context.Context, tx *store.Tx, req triage.Request, id int64, by time.Duration) (triage.Reply, error) {
 	if by < minFor {
 		return refused("Maintenance is extended by %s at least.", span(minFor)), nil
@@ -352,6 +342,21 @@ func (s *Service) current(ctx context.Context, tx *store.Tx, id int64, ev event)
 	}
 	w, err = s.lock(ctx, tx, w.ID)
 	return w, triage.Reply{}, err
+}
+
+// named locks the window of that number for what can be done in a state alone. A
+// reply says why that cannot be.
+func (s *Service) named(ctx context.Context, tx *store.Tx, id int64, state triage.WindowState) (triage.Window, triage.Reply, error) {
+	w, err := s.lock(ctx, tx, id)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return w, unknownWindow(id), nil
+	case err != nil:
+		return w, triage.Reply{}, err
+	case w.State != state:
+		return w, s.settled(w), nil
+	}
+	return w, triage.Reply{}, nil
 }
 
 // settled is the answer to what a window is past, or not at yet.

@@ -164,6 +164,12 @@ func TestASecondPersonConfirms(t *testing.T) {
 		renamed := alice
 		renamed.Name = "somebody else"
 		w.is(w.asks(renamed, w.confirm(1)), triage.OutcomeRefused, "second person")
+		// Who holds the command line's token is whoever they say.
+		for _, name := range []string{"alice", "bob", bob.ID} {
+			said := triage.Actor{Via: triage.ViaCtl, ID: name}
+			w.is(w.asks(said, w.confirm(1)), triage.OutcomeRefused, "in Slack: on the command line anybody can give any name")
+		}
+		w.inState(triage.WindowProposed)
 		w.is(w.asks(bob, w.confirm(1)), triage.OutcomeDone, "is being turned on")
 		w.last("!Maintenance of app begins now, for 30m: x (by alice, confirmed by bob)")
 		w.works()

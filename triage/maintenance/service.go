@@ -65,7 +65,7 @@ type Options struct {
 	Ready       Ready
 
 	Mention      string // who is pinged when something is loud; see triage.EscalationPost
-	SecondPerson bool   // somebody else than who asks must confirm
+	SecondPerson bool   // somebody else than who asks must confirm, where it is sure who that is: not by ctl
 	OnFailure    OnFailure
 	Attempts     int           // calls of the toggle in all, before it is given up
 	CallTimeout  time.Duration // of one call

@@ -72,10 +72,15 @@ func (s *Service) step(ctx context.Context, w triage.Window, on bool) error {
 
 // attempts is how many calls are made in a state.
 func (s *Service) attempts(state triage.WindowState) int {
-	if state == triage.WindowEnabling && s.OnFailure == Rollback {
+	if s.rollsBack(state) {
 		return 1
 	}
 	return s.Attempts
+}
+
+// rollsBack says whether a call that does not do it is followed by the opposite.
+func (s *Service) rollsBack(state triage.WindowState) bool {
+	return state == triage.WindowEnabling && s.OnFailure == Rollback
 }
 
 func (s *Service) ready(ctx context.Context) error {
@@ -142,7 +147,7 @@ func (s *Service) call(ctx context.Context, seen triage.Window, on bool, overrid
 	left := began.Add(s.CallTimeout).Sub(s.Now().Round(0))
 	if left <= 0 {
 		s.metrics.called(on, callStale)
-		return s.answered(ctx, claimed, happening{kind: "held up", log: fmt.Sprintf("did not call: more than %s had passed since the call was recorded", span(s.CallTimeout))})
+		return s.heldUp(ctx, claimed)
 	}
 	answer, err := s.toggle(ctx, left, on, fmt.Sprintf("triagebot-window-%d-%d-%d", claimed.ID, claimed.ChangedAt.UnixMicro(), claimed.Attempt))
 	took := s.Now().Sub(began).Round(time.Millisecond)
@@ -164,9 +169,30 @@ func (s *Service) toggle(ctx context.Context, within time.Duration, on bool, key
 	return s.Toggle.Switch(ctx, on, key)
 }
 
+// heldUp records that the call was not made. Where it was to be the only one, the
+// window has failed: there is nothing to wait for, and nothing to undo.
+func (s *Service) heldUp(ctx context.Context, claimed triage.Window) error {
+	why := fmt.Sprintf("more than %s had passed since the call was recorded", span(s.CallTimeout))
+	h := happening{kind: "held up", log: "did not call: " + why}
+	if !s.rollsBack(claimed.State) {
+		return s.answered(ctx, claimed, h)
+	}
+	h.loud, h.ping = true, true
+	h.note = fmt.Sprintf("Could not %s: triagebot was held up, and %s. Nothing was called; ask for it again.", purpose(claimed), why)
+	h.said = fmt.Sprintf("Maintenance of %s could not be turned on: nothing was called.", claimed.Service)
+	ctx, cancel := recording(ctx)
+	defer cancel()
+	return s.change(ctx, claimed, func(tx *store.Tx, w *triage.Window) error { return s.move(ctx, tx, w, exhausted, h) })
+}
+
+// recording is for what is recorded even when the worker is being stopped.
+func recording(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+}
+
 // answered records what came of a call, from when on the metric is to follow.
 func (s *Service) answered(ctx context.Context, claimed triage.Window, h happening) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	ctx, cancel := recording(ctx)
 	defer cancel()
 	return s.Store.Tx(ctx, func(tx *store.Tx) error {
 		w, err := s.lock(ctx, tx, claimed.ID)
@@ -213,7 +239,7 @@ func (s *Service) giveUp(ctx context.Context, seen triage.Window, why string) er
 		failed := fmt.Sprintf("Could not %s: %s.", purpose(*w), why)
 		h := happening{kind: "given up", log: fmt.Sprintf("could not %s: %s", purpose(*w), why), loud: true, ping: true}
 		switch {
-		case w.State == triage.WindowEnabling && s.OnFailure == Rollback:
+		case s.rollsBack(w.State):
 			h.kind, h.ping = "rolls back", false
 			h.note = failed + " The opposite is called."
 			return s.move(ctx, tx, w, spoilt, h)

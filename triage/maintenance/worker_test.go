@@ -264,36 +264,60 @@ func TestAWorkerThatWasHeldUpDoesNotCall(t *testing.T) {
 	on(t, nil, func(w *world) {
 		w.asks(alice, w.enable(0, "x"))
 		w.asks(alice, w.confirm(1))
-		held := w.opts
-		looks := 0
-		held.Now = func() time.Time { // the commit of the record takes eleven seconds
-			if w.committed().Attempt > 0 {
-				if looks++; looks == 1 {
-					w.pass(11 * time.Second)
-				}
-			}
-			return w.clock()
-		}
-		slow, err := maintenance.New(held)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var later *store.Later
-		if err := slow.Work(t.Context(), 1); !errors.As(err, &later) {
-			t.Fatal(err)
-		}
-		if len(w.app.calls) != 0 {
-			t.Errorf("called %q", w.app.calls)
-		}
-		if kinds := w.logged(); kinds[len(kinds)-1] != "held up" {
-			t.Errorf("logged %q", kinds)
-		}
+		w.heldUp()
 		w.works() // the next one does
 		w.inState(triage.WindowOn)
 		if n := w.app.called(true); n != 1 {
 			t.Errorf("called %d times", n)
 		}
 	})
+}
+
+// Where the call was to be the only one, there is nothing to undo either.
+func TestACallThatWasNotMadeIsNotRolledBack(t *testing.T) {
+	on(t, rollback, func(w *world) {
+		w.asks(alice, w.enable(0, "x"))
+		w.asks(alice, w.confirm(1))
+		w.heldUp()
+		w.works()
+		w.inState(triage.WindowFailed)
+		if len(w.app.calls) != 0 {
+			t.Errorf("called %q", w.app.calls)
+		}
+		w.last("!@Could not turn maintenance of app on: triagebot was held up, and more than 10s had passed since the call was recorded. Nothing was called; ask for it again.")
+		if p := w.post(); p.Said != "Maintenance of app could not be turned on: nothing was called." {
+			t.Error(p.Said)
+		}
+	})
+}
+
+// heldUp has a worker work whose record takes eleven seconds to be committed.
+func (w *world) heldUp() {
+	w.Helper()
+	held := w.opts
+	looks := 0
+	held.Now = func() time.Time {
+		if w.committed().Attempt > 0 {
+			if looks++; looks == 1 {
+				w.pass(11 * time.Second)
+			}
+		}
+		return w.clock()
+	}
+	slow, err := maintenance.New(held)
+	if err != nil {
+		w.Fatal(err)
+	}
+	var later *store.Later
+	if err := slow.Work(w.Context(), 1); !errors.As(err, &later) {
+		w.Fatal(err)
+	}
+	if len(w.app.calls) != 0 {
+		w.Errorf("called %q", w.app.calls)
+	}
+	if kinds := w.logged(); kinds[len(kinds)-1] != "held up" {
+		w.Errorf("logged %q", kinds)
+	}
 }
 
 // committed reads the newest window, also from within a transaction of another.

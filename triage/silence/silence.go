@@ -5,6 +5,7 @@ package silence
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -77,7 +78,10 @@ const (
 // a *store.Later says when to call again.
 func (k *Keeper) Work(ctx context.Context, id int64) error {
 	s, err := k.Store.Silence(ctx, id)
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil // its incident is forgotten, and it with that
+	case err != nil:
 		return fmt.Errorf("silence %d: %w", id, err)
 	}
 	am := k.Alertmanager(s.Alertmanager)
@@ -191,9 +195,6 @@ func (k *Keeper) move(ctx context.Context, s store.Silence, from store.SilenceSt
 			}
 		}
 		now := k.Now()
-		if inc.State == triage.IncidentClosed {
-			return nil // its bundle is sealed, and its thread is over
-		}
 		switch {
 		case from != store.SilenceActive || inc.State != triage.IncidentFiring:
 		case until.After(now):

@@ -92,21 +92,46 @@ func newWorld(t *testing.T, where store.Options) *world {
 			return w.am
 		},
 	})
-	body, err := json.Marshal(map[string]any{
-		"version": "4", "status": "firing", "receiver": "t", "groupKey": "k", "groupLabels": map[string]string{}, "commonLabels": map[string]string{}, "commonAnnotations": map[string]string{},
-		"alerts": []any{map[string]any{"status": "firing", "labels": map[string]string{"alertname": "Slow"}, "startsAt": t0, "endsAt": time.Time{}, "fingerprint": "00000000000000aa"}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.db.CommitNotifications(t.Context(), []receive.Raw{{Body: body, ReceivedAt: t0}}); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.inc.Drain(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	w.tells("firing", time.Time{})
 	w.want("main")
 	return w
+}
+
+// tells has Alertmanager tell of the alert.
+func (w *world) tells(status string, ends time.Time) {
+	w.Helper()
+	body, err := json.Marshal(map[string]any{
+		"version": "4", "status": status, "receiver": "t", "groupKey": "k", "groupLabels": map[string]string{}, "commonLabels": map[string]string{}, "commonAnnotations": map[string]string{},
+		"alerts": []any{map[string]any{"status": status, "labels": map[string]string{"alertname": "Slow"}, "startsAt": t0, "endsAt": ends, "fingerprint": "00000000000000aa"}},
+	})
+	if err != nil {
+		w.Fatal(err)
+	}
+	if err := w.db.CommitNotifications(w.Context(), []receive.Raw{{Body: body, ReceivedAt: w.now}}); err != nil {
+		w.Fatal(err)
+	}
+	if err := w.inc.Drain(w.Context()); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// closes has the incident end, and be closed.
+func (w *world) closes() {
+	w.Helper()
+	w.tells("resolved", w.now)
+	if err := w.db.Tx(w.Context(), func(tx *store.Tx) error { // its run would hold it open
+		_, err := tx.EndRun(w.Context(), 1, triage.RunFinished, "", w.now)
+		return err
+	}); err != nil {
+		w.Fatal(err)
+	}
+	w.now = w.now.Add(time.Hour)
+	if err := w.inc.Sweep(w.Context()); err != nil {
+		w.Fatal(err)
+	}
+	if inc, err := w.db.Incident(w.Context(), 1); err != nil || inc.State != triage.IncidentClosed {
+		w.Fatal(inc.State, err)
+	}
 }
 
 func (w *world) want(name string) int64 {
@@ -269,5 +294,49 @@ func TestTheLongestOfSilencesIsShown(t *testing.T) {
 	}
 	if said := w.said()[2]; said != "The silence s0 is over. Another silences its alerts until "+t0.Add(3*time.Hour).Format("2006-01-02 15:04 UTC")+"." {
 		t.Errorf("said %q", said)
+	}
+}
+
+// It silences what fires next, so somebody is to hear of its end.
+func TestTheEndOfASilenceThatOutlivesItsIncidentIsToldInTheChannel(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, where store.Options) {
+		w := newWorld(t, where)
+		w.work(1)
+		w.closes()
+		if w.work(1) {
+			t.Fatal("nobody watches over it any more")
+		}
+		before, err := w.db.Timeline(t.Context(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.now, w.am.over["s0"] = t0.Add(2*time.Hour), true
+		for range 2 { // told once, however often it is worked
+			if !w.work(1) {
+				t.Error("its job goes on after its end")
+			}
+		}
+		all, err := w.db.DeliveriesOf(t.Context(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var notices []string
+		for _, d := range all {
+			if d.Kind == triage.DeliveryNotice {
+				notices = append(notices, d.Channel+" "+d.Body.Note.Text)
+			}
+		}
+		if want := []string{"#inc Of incident 1, Slow, which is closed: The silence s0 is over."}; !slices.Equal(notices, want) {
+			t.Errorf("the channel is told %q", notices)
+		}
+		if after, err := w.db.Timeline(t.Context(), 1); err != nil || len(after) != len(before) {
+			t.Errorf("the sealed timeline went on: %+v, %v", after[len(before):], err)
+		}
+	})
+}
+
+func TestASilenceThatIsForgottenIsNoWork(t *testing.T) {
+	if w := newWorld(t, storetest.Durable(t)); !w.work(999) {
+		t.Error("its job goes on")
 	}
 }

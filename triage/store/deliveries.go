@@ -126,33 +126,31 @@ func (tx *Tx) oweReply(ctx context.Context, about subject, dest triage.Destinati
 	if err != nil {
 		return fmt.Errorf("owe %s to %s: the parent message of %s: %w", key, dest.Notifier, about, err)
 	}
-	now := micros(tx.db.now())
-	n, err := tx.execCount(ctx, `
-		INSERT INTO deliveries (key, nonce, notifier, channel, incident_id, window_id, kind, parent_id, priority, body_json, not_before, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)
-		ON CONFLICT (notifier, key) DO NOTHING`,
-		key, newNonce(), dest.Notifier, p.channel, about.incident, about.window, kind, p.id, priority, toJSON(post), now)
-	if err != nil {
-		return fmt.Errorf("owe %s to %s: %w", key, dest.Notifier, err)
-	}
-	if n > 0 {
-		tx.signals[DeliveriesWaiting] = true
-	}
-	return nil
+	return tx.oweOnce(ctx, p.id, &triage.Delivery{
+		Key: key, Notifier: dest.Notifier, Channel: p.channel, IncidentID: about.incident, WindowID: about.window,
+		Kind: kind, Priority: priority, Body: post,
+	})
 }
 
 // OweNotice owes one message that stands on its own, once: a key that is owed or
 // was shown already changes nothing. Call it under LockIncident, unless the
 // message is about no incident: then incidentID is 0.
 func (tx *Tx) OweNotice(ctx context.Context, incidentID int64, dest triage.Destination, key string, post triage.Post, priority int) error {
-	now := micros(tx.db.now())
+	return tx.oweOnce(ctx, 0, &triage.Delivery{
+		Key: key, Notifier: dest.Notifier, Channel: dest.Channel, IncidentID: incidentID,
+		Kind: triage.DeliveryNotice, Priority: priority, Body: post,
+	})
+}
+
+// oweOnce owes a message under its parent, 0 for one that stands on its own.
+func (tx *Tx) oweOnce(ctx context.Context, parentID int64, d *triage.Delivery) error {
 	n, err := tx.execCount(ctx, `
-		INSERT INTO deliveries (key, nonce, notifier, channel, incident_id, kind, priority, body_json, not_before, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
+		INSERT INTO deliveries (key, nonce, notifier, channel, incident_id, window_id, kind, parent_id, priority, body_json, not_before, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)
 		ON CONFLICT (notifier, key) DO NOTHING`,
-		key, newNonce(), dest.Notifier, dest.Channel, incidentID, triage.DeliveryNotice, priority, toJSON(post), now)
+		d.Key, newNonce(), d.Notifier, d.Channel, d.IncidentID, d.WindowID, d.Kind, parentID, d.Priority, toJSON(d.Body), micros(tx.db.now()))
 	if err != nil {
-		return fmt.Errorf("owe %s to %s: %w", key, dest.Notifier, err)
+		return fmt.Errorf("owe %s to %s: %w", d.Key, d.Notifier, err)
 	}
 	if n > 0 {
 		tx.signals[DeliveriesWaiting] = true

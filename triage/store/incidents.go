@@ -12,7 +12,7 @@ import (
 
 const incidentColumns = `id, key, alertname, group_labels_json, state, severity, labels_json, annotations_json,
 	playbook, generator_url, external_url, firing, alerts, truncated, reopened, resolution,
-	started_at, opened_at, updated_at, resolved_at, closed_at, acked_by, acked_at, silenced_until, requested_by, version`
+	started_at, opened_at, updated_at, resolved_at, closed_at, acked_by, acked_by_key, acked_at, silenced_until, requested_by, version`
 
 func scanIncident(s scanner) (triage.Incident, error) {
 	var inc triage.Incident
@@ -20,7 +20,7 @@ func scanIncident(s scanner) (triage.Incident, error) {
 	var started, opened, updated, resolved, closed, acked, silenced int64
 	err := s.Scan(&inc.ID, &inc.Key, &inc.Alertname, &group, &inc.State, &inc.Severity, &labels, &annotations,
 		&inc.Playbook, &inc.GeneratorURL, &inc.ExternalURL, &inc.Firing, &inc.Alerts, &inc.Truncated, &inc.Reopened, &inc.Resolution,
-		&started, &opened, &updated, &resolved, &closed, &inc.AckedBy, &acked, &silenced, &inc.RequestedBy, &inc.Version)
+		&started, &opened, &updated, &resolved, &closed, &inc.AckedBy, &inc.AckedByKey, &acked, &silenced, &inc.RequestedBy, &inc.Version)
 	if err != nil {
 		return inc, err
 	}
@@ -71,12 +71,12 @@ func (tx *Tx) SaveIncident(ctx context.Context, inc triage.Incident) error {
 		UPDATE incidents SET state = $2, severity = $3, labels_json = $4, annotations_json = $5, playbook = $6,
 			generator_url = $7, external_url = $8, firing = $9, alerts = $10, truncated = $11, reopened = $12,
 			resolution = $13, started_at = $14, updated_at = $15, resolved_at = $16, closed_at = $17,
-			acked_by = $18, acked_at = $19, silenced_until = $20
+			acked_by = $18, acked_by_key = $19, acked_at = $20, silenced_until = $21
 		WHERE id = $1`,
 		inc.ID, inc.State, inc.Severity, toJSON(inc.Labels), toJSON(inc.Annotations), inc.Playbook,
 		inc.GeneratorURL, inc.ExternalURL, inc.Firing, inc.Alerts, int64(inc.Truncated), inc.Reopened,
 		inc.Resolution, micros(inc.StartedAt), micros(inc.UpdatedAt), micros(inc.ResolvedAt), micros(inc.ClosedAt),
-		inc.AckedBy, micros(inc.AckedAt), micros(inc.SilencedUntil))
+		inc.AckedBy, inc.AckedByKey, micros(inc.AckedAt), micros(inc.SilencedUntil))
 }
 
 // HeardOf notes when Alertmanager last spoke of the incident as one that fires

@@ -67,80 +67,40 @@ type Jobs struct {
 	log    logrus.FieldLogger
 }
 
-type runArgs struct {
-	RunID int64 `json:"run_id"`
-}
-
-func (runArgs) Kind() string { return "run" }
-
-type runWorker struct {
-	river.WorkerDefaults[runArgs]
-	run func(ctx context.Context, runID int64) error
-}
-
-func (w *runWorker) Work(ctx context.Context, job *river.Job[runArgs]) error {
-	return forRiver(w.run(ctx, job.Args.RunID))
-}
-
-type publishArgs struct {
-	IncidentID int64 `json:"incident_id"`
-}
-
-func (publishArgs) Kind() string { return "publish" }
-
-type publishWorker struct {
-	river.WorkerDefaults[publishArgs]
-	publish func(ctx context.Context, incidentID int64) error
-}
-
-func (w *publishWorker) Work(ctx context.Context, job *river.Job[publishArgs]) error {
-	return forRiver(w.publish(ctx, job.Args.IncidentID))
-}
-
-type indexArgs struct{}
-
-func (indexArgs) Kind() string { return "index" }
-
-type indexWorker struct {
-	river.WorkerDefaults[indexArgs]
-	index func(ctx context.Context) error
-}
-
-func (w *indexWorker) Work(ctx context.Context, _ *river.Job[indexArgs]) error {
-	return forRiver(w.index(ctx))
-}
-
-type silenceArgs struct {
-	SilenceID int64 `json:"silence_id"`
-}
-
-func (silenceArgs) Kind() string { return "silence" }
-
-type silenceWorker struct {
-	river.WorkerDefaults[silenceArgs]
-	work func(ctx context.Context, silenceID int64) error
-}
-
-func (w *silenceWorker) Work(ctx context.Context, job *river.Job[silenceArgs]) error {
-	return forRiver(w.work(ctx, job.Args.SilenceID))
-}
-
-type windowArgs struct {
-	WindowID int64 `json:"window_id"`
-}
-
-func (windowArgs) Kind() string { return "window" }
-
-type windowWorker struct {
-	river.WorkerDefaults[windowArgs]
-	work func(ctx context.Context, windowID int64) error
-}
-
-func (w *windowWorker) Work(ctx context.Context, job *river.Job[windowArgs]) error {
-	if w.work == nil { // the section was taken out of the configuration in the middle of a window
-		return forRiver(&Later{After: time.Minute, Why: "no maintenance is configured"})
+// Each kind of job has arguments of its own, which are what its row holds.
+type (
+	runArgs struct {
+		RunID int64 `json:"run_id"`
 	}
-	return forRiver(w.work(ctx, job.Args.WindowID))
+	publishArgs struct {
+		IncidentID int64 `json:"incident_id"`
+	}
+	indexArgs   struct{}
+	silenceArgs struct {
+		SilenceID int64 `json:"silence_id"`
+	}
+	windowArgs struct {
+		WindowID int64 `json:"window_id"`
+	}
+)
+
+func (runArgs) Kind() string     { return "run" }
+func (publishArgs) Kind() string { return "publish" }
+func (indexArgs) Kind() string   { return "index" }
+func (silenceArgs) Kind() string { return "silence" }
+func (windowArgs) Kind() string  { return "window" }
+
+// works has jobs of one kind worked by a function.
+func works[A river.JobArgs](workers *river.Workers, work func(ctx context.Context, args A) error) {
+	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, job *river.Job[A]) error {
+		return forRiver(work(ctx, job.Args))
+	}))
+}
+
+// noWindow is what works a window whose section was taken out of the
+// configuration in the middle of it.
+func noWindow(context.Context, int64) error {
+	return &Later{After: time.Minute, Why: "no maintenance is configured"}
 }
 
 // retryPolicy is a backoff with a ceiling: an incident is of no use in an hour.
@@ -164,12 +124,15 @@ func (db *DB) NewJobs(opts JobsOptions) (*Jobs, error) {
 	if opts.MaxWorkers == 0 {
 		opts.MaxWorkers = 32
 	}
+	if opts.Window == nil {
+		opts.Window = noWindow
+	}
 	workers := river.NewWorkers()
-	river.AddWorker(workers, &runWorker{run: opts.Run})
-	river.AddWorker(workers, &publishWorker{publish: opts.Publish})
-	river.AddWorker(workers, &indexWorker{index: opts.Index})
-	river.AddWorker(workers, &silenceWorker{work: opts.Silence})
-	river.AddWorker(workers, &windowWorker{work: opts.Window})
+	works(workers, func(ctx context.Context, a runArgs) error { return opts.Run(ctx, a.RunID) })
+	works(workers, func(ctx context.Context, a publishArgs) error { return opts.Publish(ctx, a.IncidentID) })
+	works(workers, func(ctx context.Context, _ indexArgs) error { return opts.Index(ctx) })
+	works(workers, func(ctx context.Context, a silenceArgs) error { return opts.Silence(ctx, a.SilenceID) })
+	works(workers, func(ctx context.Context, a windowArgs) error { return opts.Window(ctx, a.WindowID) })
 	client, err := river.NewClient(db.riverDriver(), &river.Config{
 		ID:      opts.ReplicaID,
 		Workers: workers,

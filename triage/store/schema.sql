@@ -46,7 +46,8 @@ CREATE TABLE incidents (
   alerts           BIGINT NOT NULL,
   truncated        BIGINT NOT NULL,
   reopened         BIGINT NOT NULL DEFAULT 0,
-  acked_by         TEXT NOT NULL DEFAULT '',
+  acked_by         TEXT NOT NULL DEFAULT '', -- as people are shown it
+  acked_by_key     TEXT NOT NULL DEFAULT '', -- see triage.Actor
   acked_at         BIGINT NOT NULL DEFAULT 0,
   silenced_until   BIGINT NOT NULL DEFAULT 0,
   requested_by     TEXT NOT NULL DEFAULT '',
