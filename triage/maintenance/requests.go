@@ -35,7 +35,7 @@ func (s *Service) Announce(ctx context.Context, tx *store.Tx, req triage.Request
 	if err := lockIncidents(ctx, tx, &incident); err != nil {
 		return triage.Reply{}, err
 	}
-	said := fmt.Sprintf("%s announces: %s", who(req.Actor), text)
+	said := fmt.Sprintf("Announced by %s: %s", who(req.Actor), text)
 	note := triage.Post{Note: &triage.NotePost{Text: said}}
 	if err := tx.OweNotice(ctx, 0, s.Destination, "announce/"+req.ID, note, triage.PriorityAnswer); err != nil {
 		return triage.Reply{}, err

@@ -259,7 +259,7 @@ func TestAnAnnouncementStandsOnItsOwn(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		want := []string{"alice announces: we restart at noon, password=<redacted>", "bob announces: half of it is done"}
+		want := []string{"Announced by alice: we restart at noon, password=<redacted>", "Announced by bob: half of it is done"}
 		if diff := cmp.Diff(want, texts); diff != "" {
 			t.Error(diff)
 		}
