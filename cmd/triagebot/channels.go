@@ -89,9 +89,6 @@ func slackChannels(cfg *config.Config) (names []string) {
 	if m := cfg.Maintenance; m != nil && m.Notifier == config.NotifierSlack {
 		names = append(names, strings.TrimPrefix(m.Channel, "#"))
 	}
-	if m := cfg.Maintenance; m != nil && m.Notifier == config.NotifierSlack {
-		names = append(names, strings.TrimPrefix(m.Channel, "#"))
-	}
 	if f := cfg.Slack.FallbackChannel; f != "" {
 		names = append(names, strings.TrimPrefix(f, "#"))
 	}
