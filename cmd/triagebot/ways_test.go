@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"triagebot/notifiers/slack/inbound"
+	"triagebot/cmd/internal/program"
 	"triagebot/notifiers/slack/slacklocal"
 	"triagebot/triage"
 	"triagebot/triage/command"
@@ -78,9 +78,7 @@ func ways() []way {
 		{"HTTP", func(t *testing.T) (*app, func(*testing.T, string) string) {
 			const secret = "0123456789abcdef0123456789abcdef"
 			a, workspace := behindSlack(t, slacklocal.Options{}, "signing_secret_file", secret)
-			if err := workspace.SetApp(&slacklocal.App{
-				CommandsURL: a.url() + inbound.CommandsPath, InteractionsURL: a.url() + inbound.InteractionsPath, EventsURL: a.url() + inbound.EventsPath, SigningSecret: secret,
-			}); err != nil {
+			if err := workspace.SetApp(program.App(a.url(), secret)); err != nil {
 				t.Fatal(err)
 			}
 			return a, slackSays(workspace, person)
