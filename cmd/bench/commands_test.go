@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"triagebot/notifiers/slack/inbound"
+	"triagebot/cmd/internal/program"
 	"triagebot/notifiers/slack/slacklocal"
 )
 
@@ -83,12 +83,7 @@ type asked struct {
 // listen has what people do reach the program.
 func (w *world) listen(p *process) {
 	w.b.Helper()
-	url := "http://" + p.Address
-	err := w.slack.SetApp(&slacklocal.App{
-		CommandsURL: url + inbound.CommandsPath, InteractionsURL: url + inbound.InteractionsPath, EventsURL: url + inbound.EventsPath,
-		SigningSecret: signingSecret,
-	})
-	if err != nil {
+	if err := w.slack.SetApp(program.App("http://"+p.Address, signingSecret)); err != nil {
 		w.b.Fatal(err)
 	}
 }

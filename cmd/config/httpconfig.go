@@ -22,10 +22,14 @@ var literalSecrets = map[string]string{
 	"client_certificate_key_ref": "client_certificate_key_file", "key_ref": "key_file", "cert_ref": "cert_file", "ca_ref": "ca_file",
 }
 
-// httpConfig resolves the paths of an http_config and checks that its secrets
-// are in files that can be read.
+// httpConfig checks the http_config of what a path names.
 func (k *checker) httpConfig(path string, h *promconfig.HTTPClientConfig) {
-	path += ".http_config"
+	k.httpConfigAt(path+".http_config", h)
+}
+
+// httpConfigAt resolves the paths of an http_config, whose own path is given,
+// and checks that its secrets are in files that can be read.
+func (k *checker) httpConfigAt(path string, h *promconfig.HTTPClientConfig) {
 	h.SetDirectory(k.dir)
 	k.walk(path, func(full, key string, value *yaml.Node) {
 		instead, literal := literalSecrets[key]

@@ -21,23 +21,24 @@ import (
 
 // Maintenance is the guarded maintenance of one service.
 type Maintenance struct {
-	Service      string         `yaml:"service"`           // as people call it
-	Notifier     string         `yaml:"notifier"`          // where windows are announced: NotifierSlack or a webhook's name
-	Channel      string         `yaml:"channel,omitempty"` // Slack only
-	Mention      string         `yaml:"mention,omitempty"` // Slack only: who is pinged when something is loud, as Slack writes it
-	Toggle       Toggle         `yaml:"toggle"`
-	Metric       string         `yaml:"metric"` // PromQL: 1 while maintenance is on, 0 while it is off
-	Datasource   string         `yaml:"datasource"`
-	ReadyURL     string         `yaml:"ready_url"` // answers 200 when the service can go without maintenance
-	VerifyWithin model.Duration `yaml:"verify_within"`
-	OnFailure    string         `yaml:"on_failure"` // retry or rollback
-	Attempts     int            `yaml:"attempts"`   // calls in all
-	SecondPerson bool           `yaml:"second_person"`
-	DefaultFor   model.Duration `yaml:"default_for"`
-	MaxFor       model.Duration `yaml:"max_for"`
-	RemindBefore model.Duration `yaml:"remind_before"`
-	OverdueEvery model.Duration `yaml:"overdue_every"`
-	WatchEvery   model.Duration `yaml:"watch_every"`
+	Service         string                       `yaml:"service"`           // as people call it
+	Notifier        string                       `yaml:"notifier"`          // where windows are announced: NotifierSlack or a webhook's name
+	Channel         string                       `yaml:"channel,omitempty"` // Slack only
+	Mention         string                       `yaml:"mention,omitempty"` // Slack only: who is pinged when something is loud, as Slack writes it
+	Toggle          Toggle                       `yaml:"toggle"`
+	Metric          string                       `yaml:"metric"` // PromQL: 1 while maintenance is on, 0 while it is off
+	Datasource      string                       `yaml:"datasource"`
+	ReadyURL        string                       `yaml:"ready_url"`         // answers 200 when the service can go without maintenance
+	ReadyHTTPConfig *promconfig.HTTPClientConfig `yaml:"ready_http_config"` // how that is asked; never nil
+	VerifyWithin    model.Duration               `yaml:"verify_within"`
+	OnFailure       string                       `yaml:"on_failure"` // retry or rollback
+	Attempts        int                          `yaml:"attempts"`   // calls in all
+	SecondPerson    bool                         `yaml:"second_person"`
+	DefaultFor      model.Duration               `yaml:"default_for"`
+	MaxFor          model.Duration               `yaml:"max_for"`
+	RemindBefore    model.Duration               `yaml:"remind_before"`
+	OverdueEvery    model.Duration               `yaml:"overdue_every"`
+	WatchEvery      model.Duration               `yaml:"watch_every"`
 }
 
 // Toggle is the HTTP request that sets the flag.
@@ -68,6 +69,7 @@ func fillInMaintenance(m *Maintenance) {
 		return
 	}
 	orDefaultHTTP(&m.Toggle.HTTPConfig)
+	orDefaultHTTP(&m.ReadyHTTPConfig)
 	m.Notifier = cmp.Or(m.Notifier, NotifierSlack)
 	m.Toggle.Method = cmp.Or(m.Toggle.Method, http.MethodPost)
 	m.Toggle.ContentType = cmp.Or(m.Toggle.ContentType, "application/json")
@@ -107,6 +109,7 @@ func (k *checker) maintenance(c *Config) {
 	k.toggle(&m.Toggle)
 	k.maintenanceMetric(c, m)
 	k.requestURL("maintenance.ready_url", m.ReadyURL)
+	k.httpConfigAt("maintenance.ready_http_config", m.ReadyHTTPConfig)
 	k.oneOf("maintenance.on_failure", m.OnFailure, string(maintenance.Retry), string(maintenance.Rollback))
 	k.within("maintenance.attempts", m.Attempts, 1, maxAttempts)
 	k.lasts("maintenance.verify_within", m.VerifyWithin, time.Second, maxVerifyWithin)

@@ -27,7 +27,6 @@ import (
 	"triagebot/triage"
 	"triagebot/triage/access"
 	"triagebot/triage/command"
-	"triagebot/triage/console"
 	"triagebot/triage/evidence"
 	"triagebot/triage/incident"
 	"triagebot/triage/maintenance"
@@ -213,17 +212,6 @@ func replicaID() (string, error) {
 func (a *app) redact(text string) string {
 	out, _ := a.redactor.RedactString(text)
 	return out
-}
-
-// parent says of an incident what its parent message says.
-func (a *app) parent() incident.Parent {
-	return incident.Parent{Fallback: playbook.FallbackName, About: a.aboutPlaybook, Links: a.incidentLinks, Offers: a.offers, Redact: a.redact}
-}
-
-// incidentLinks are an incident's own pages. The link ends a fixed time after
-// the opening, so that it is the same in every edit of the parent message.
-func (a *app) incidentLinks(inc triage.Incident) []triage.Link {
-	return []triage.Link{{Title: "Incident page", URL: console.IncidentURL(a.signer, inc.ID, inc.OpenedAt.Add(a.signer.TTL))}}
 }
 
 func (a *app) listen(ctx context.Context) (err error) {

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,86 +10,12 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/sirupsen/logrus"
-
-	"triagebot/cmd/config"
-	"triagebot/triage/receive"
 )
-
-// startApp runs the program in this process until the test ends.
-func startApp(t *testing.T, file string) *app {
-	t.Helper()
-	cfg, err := config.Load(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	log := logrus.New()
-	log.SetOutput(io.Discard)
-	a, err := newApp(t.Context(), file, cfg, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error)
-	go func() { ended <- a.run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Errorf("the program ended with %v", err)
-		}
-		if err := a.close(); err != nil {
-			t.Errorf("close: %v", err)
-		}
-	})
-	return a
-}
-
-func request(t *testing.T, method, url, body string) (status int, text string) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(data)
-}
-
-// eventually asks until yes, for at most half a minute.
-func eventually(t *testing.T, what string, yes func() bool) {
-	t.Helper()
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	limit := time.After(30 * time.Second)
-	for !yes() {
-		select {
-		case <-ticker.C:
-		case <-limit:
-			t.Fatalf("%s: not within 30 s", what)
-		}
-	}
-}
-
-const firing = `{"version":"4","groupKey":"{}:{}","receiver":"triagebot","status":"firing","externalURL":"http://am.example",
-"groupLabels":{"alertname":"NAME"},"commonLabels":{},"commonAnnotations":{},"alerts":[{"status":"firing","fingerprint":"0123456789abcdef",
-"labels":{"alertname":"NAME","job":"a\"} or vector(1)","severity":"critical"},"annotations":{"summary":"<!channel> it is slow"},
-"startsAt":"2026-03-01T03:00:00Z","endsAt":"0001-01-01T00:00:00Z","generatorURL":"http://p.example/graph?g0.expr=up"}]}`
 
 func TestAPageBecomesAThreadThoughPrometheusIsDown(t *testing.T) {
 	a := startApp(t, smallConfig(t, t.TempDir(), ""))
 	for _, name := range []string{"Slow", "Unheard"} {
-		if status, text := request(t, http.MethodPost, a.url()+receive.Path, strings.ReplaceAll(firing, "NAME", name)); status != http.StatusOK {
-			t.Fatalf("the webhook answers %d: %s", status, text)
-		}
+		notify(t, a, name)
 	}
 	eventually(t, "two parents with a reply each", func() bool {
 		threads := a.local.workspace.Channel("incidents")
@@ -140,9 +64,7 @@ func TestAnAlertThatNoPlaybookMatchesShowsItsOwnExpression(t *testing.T) {
 			file := smallConfig(t, dir, "")
 			write(t, dir, "triagebot.yaml", strings.Replace(readText(t, file), "http://127.0.0.1:9", prometheusSince(t, time.Now().Add(-tc.since)), 1))
 			a := startApp(t, file)
-			if status, answer := request(t, http.MethodPost, a.url()+receive.Path, strings.ReplaceAll(firing, "NAME", name)); status != http.StatusOK {
-				t.Fatalf("the webhook answers %d: %s", status, answer)
-			}
+			notify(t, a, name)
 			var reply string
 			eventually(t, "a reply", func() bool {
 				threads := a.local.workspace.Channel("incidents")

@@ -50,11 +50,13 @@ func checkConfigCommand(check *kingpin.CmdClause) subcommand {
 func (a *app) tryClients(cfg *config.Config) error {
 	_, ofSteps := a.stepDeps(cfg)
 	_, ofTraces := traceBackends(&cfg.Traces)
-	var ofMaintenance error
-	if cfg.Maintenance != nil {
-		_, ofMaintenance = maintenanceToggle(cfg.Maintenance)
+	problems := []error{ofSteps, ofTraces}
+	if m := cfg.Maintenance; m != nil {
+		_, ofToggle := maintenanceToggle(m)
+		_, ofReady := maintenanceReady(m)
+		problems = append(problems, ofToggle, ofReady)
 	}
-	return errors.Join(ofSteps, ofTraces, ofMaintenance)
+	return errors.Join(problems...)
 }
 
 // namedDeps are the datasources by name and without clients, and the commands,

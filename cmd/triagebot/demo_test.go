@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"triagebot/notifiers/slack/slacklocal"
-	"triagebot/triage/receive"
 )
 
 func TestADemoLeavesTheOneBeforeItAlone(t *testing.T) {
@@ -34,9 +32,7 @@ func TestTheDemoFollowsTheIncidentOfItsOwnFault(t *testing.T) {
 	a := startApp(t, smallConfig(t, t.TempDir(), ""))
 	fire := func(alertname string) {
 		t.Helper()
-		if status, text := request(t, http.MethodPost, a.url()+receive.Path, strings.ReplaceAll(firing, "NAME", alertname)); status != http.StatusOK {
-			t.Fatalf("the webhook answers %d: %s", status, text)
-		}
+		notify(t, a, alertname)
 	}
 	fire("Before")
 	before := &demoShow{app: a}
@@ -54,9 +50,7 @@ func TestTheDemoFollowsTheIncidentOfItsOwnFault(t *testing.T) {
 func TestADemoWhoseMessageIsGivenUpOnFails(t *testing.T) {
 	a := startApp(t, smallConfig(t, t.TempDir(), ""))
 	a.local.workspace.Fail("chat.postMessage", func(int) slacklocal.Fault { return slacklocal.Fault{Error: "is_archived"} })
-	if status, text := request(t, http.MethodPost, a.url()+receive.Path, strings.ReplaceAll(firing, "NAME", "Slow")); status != http.StatusOK {
-		t.Fatalf("the webhook answers %d: %s", status, text)
-	}
+	notify(t, a, "Slow")
 	d := &demoShow{app: a}
 	inc, err := d.untilFiring(t.Context())
 	if err != nil {

@@ -250,15 +250,6 @@ func (s *settings) playbook(name string) *playbook.Playbook {
 	return s.playbooks.ByName(name)
 }
 
-// aboutPlaybook is what a playbook says of itself.
-func (a *app) aboutPlaybook(name string) incident.About {
-	pb := a.live.get().playbook(name)
-	if pb == nil {
-		return incident.About{}
-	}
-	return incident.About{Title: pb.Title, Owner: pb.Owner, Runbook: pb.Runbook}
-}
-
 // playbookFor names the playbook for an alert.
 func (s *settings) playbookFor(labels triage.Labels) (name string, matched bool) {
 	if pb := s.playbooks.Match(labels); pb != nil {

@@ -1,66 +1,11 @@
 package main
 
 import (
-	"bytes"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 )
-
-// run executes the program with arguments.
-func run(t *testing.T, args ...string) (status int, stdout, stderr string) {
-	t.Helper()
-	var out, errs bytes.Buffer
-	status = execute(t.Context(), append([]string{"triagebot"}, args...), &out, &errs)
-	return status, out.String(), errs.String()
-}
-
-// write puts a file into a folder of the test's own.
-func write(t *testing.T, dir, name, text string) string {
-	t.Helper()
-	path := filepath.Join(dir, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-func readText(t *testing.T, path string) string {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
-}
-
-const smallPlaybook = `
-name: slow
-title: Slow
-match: ['alertname="Slow"']
-steps:
-  - {id: p95, title: p95, query: {expr: 'up{job="{{ .Labels.job }}"}'}, abnormal: 'value > 5'}
-`
-
-func smallConfig(t *testing.T, dir, extra string) string {
-	t.Helper()
-	write(t, dir, "playbooks/slow.yaml", smallPlaybook)
-	return write(t, dir, "triagebot.yaml", fmt.Sprintf(`
-server: {listen: "127.0.0.1:0"}
-storage: {sqlite: {path: t.db}}
-evidence: {dir: evidence}
-prometheus: {url: "http://127.0.0.1:9"}
-playbooks: {files: ["playbooks/*.yaml"]}
-incidents: {edit_every: 100ms}
-slack: {local: {listen: "127.0.0.1:0"}}
-routes: [{notifier: slack, channel: "#incidents"}]
-%s`, extra))
-}
 
 func TestCommandLine(t *testing.T) {
 	dir := t.TempDir()

@@ -6,7 +6,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"time"
 
 	promconfig "github.com/prometheus/common/config"
@@ -28,14 +27,17 @@ func (a *app) openMaintenance(context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	ready, err := maintenanceReady(m)
+	if err != nil {
+		return err
+	}
 	a.maintenance, err = maintenance.New(maintenance.Options{
-		Store:       a.db,
-		Service:     m.Service,
-		Destination: triage.Destination{Notifier: m.Notifier, Channel: m.Channel},
-		Toggle:      toggle,
-		Metric:      maintenance.PromMetric{Querier: liveQuerier{a.live, m.Datasource}, Expr: m.Metric, Now: time.Now},
-		// The toggle's credentials are none of its business.
-		Ready:        maintenance.HTTPReady{URL: m.ReadyURL, Client: &http.Client{}},
+		Store:        a.db,
+		Service:      m.Service,
+		Destination:  triage.Destination{Notifier: m.Notifier, Channel: m.Channel},
+		Toggle:       toggle,
+		Metric:       maintenance.PromMetric{Querier: liveQuerier{a.live, m.Datasource}, Expr: m.Metric, Now: time.Now},
+		Ready:        ready,
 		Mention:      m.Mention,
 		SecondPerson: m.SecondPerson,
 		OnFailure:    maintenance.OnFailure(m.OnFailure),
@@ -66,6 +68,16 @@ func maintenanceToggle(m *config.Maintenance) (*maintenance.HTTPToggle, error) {
 		Method: m.Toggle.Method, URL: m.Toggle.URL, Client: client,
 		BodyOn: m.Toggle.BodyOn, BodyOff: m.Toggle.BodyOff, ContentType: m.Toggle.ContentType,
 	}), nil
+}
+
+// maintenanceReady is the configured readiness. Its client is its own, for the
+// toggle's credentials are none of its business.
+func maintenanceReady(m *config.Maintenance) (maintenance.HTTPReady, error) {
+	client, err := promconfig.NewClientFromConfig(*m.ReadyHTTPConfig, "maintenance readiness", promconfig.WithUserAgent("triagebot"))
+	if err != nil {
+		return maintenance.HTTPReady{}, fmt.Errorf("maintenance.ready_http_config: %w", err)
+	}
+	return maintenance.HTTPReady{URL: m.ReadyURL, Client: client}, nil
 }
 
 // liveQuerier asks the datasource of a name that the configuration in force has.

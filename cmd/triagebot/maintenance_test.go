@@ -2,15 +2,18 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"triagebot/cmd/config"
 	"triagebot/cmd/demo/codexsim"
 	"triagebot/triage"
 	"triagebot/triage/store"
@@ -116,5 +119,72 @@ maintenance:
 	}
 	if replies := a.local.workspace.Channel("maintenance")[0].Replies; len(replies) < 3 {
 		t.Errorf("%d notes in the thread", len(replies))
+	}
+}
+
+func TestReadinessBehindAPrivateCA(t *testing.T) {
+	ca := newAuthority(t)
+	certPEM, keyPEM := ca.issue(t)
+	cert, err := tls.X509KeyPair([]byte(certPEM), []byte(keyPEM))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" {
+			t.Error("the readiness is shown the toggle's credentials")
+		}
+	}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // it says that it was not trusted
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	for _, c := range []struct{ name, more, wrong string }{
+		{"named", "ready_http_config: {tls_config: {ca_file: ca.pem}}", ""},
+		{"not named", "", "unknown authority"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			write(t, dir, "ca.pem", ca.pem)
+			write(t, dir, "admin-token", "t0psecret")
+			cfg, err := config.Load(smallConfig(t, dir, fmt.Sprintf(`
+maintenance:
+  service: codex
+  channel: "#maintenance"
+  toggle: {url: %[1]s, http_config: {authorization: {credentials_file: admin-token}}, body_on: "on"}
+  metric: flag
+  ready_url: %[1]s
+  %[2]s
+`, server.URL, c.more)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ready, err := maintenanceReady(cfg.Maintenance)
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch err := ready.Ready(t.Context()); {
+			case c.wrong == "" && err != nil:
+				t.Errorf("not ready: %v", err)
+			case c.wrong != "" && (err == nil || !strings.Contains(err.Error(), c.wrong)):
+				t.Errorf("ready with %v, want %q in it", err, c.wrong)
+			}
+		})
+	}
+}
+
+func TestACAThatIsNoneIsFoundByTheCheck(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "ca.pem", "no certificate")
+	file := smallConfig(t, dir, `
+maintenance:
+  service: codex
+  channel: "#maintenance"
+  toggle: {url: "http://127.0.0.1:9", body_on: "on"}
+  metric: flag
+  ready_url: https://127.0.0.1:9
+  ready_http_config: {tls_config: {ca_file: ca.pem}}
+`)
+	if status, _, stderr := run(t, "check", "config", file); status != 1 || !strings.Contains(stderr, "maintenance.ready_http_config: ") {
+		t.Errorf("exit status %d: %s", status, stderr)
 	}
 }

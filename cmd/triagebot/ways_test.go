@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -12,11 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"triagebot/cmd/internal/program"
-	"triagebot/notifiers/slack/inbound"
 	"triagebot/notifiers/slack/slacklocal"
 	"triagebot/triage"
 	"triagebot/triage/command"
-	"triagebot/triage/receive"
 )
 
 // way is one of the ways in: it takes a command and gives the text of the answer
@@ -50,26 +47,6 @@ func slackSays(w *slacklocal.Workspace, user string) func(t *testing.T, text str
 	}
 }
 
-const person = "U0PERSON1"
-
-// behindSlack is an app behind a workspace of the test's own, with the secret
-// that is named.
-func behindSlack(t *testing.T, opts slacklocal.Options, secret, value string) (*app, *slacklocal.Workspace) {
-	t.Helper()
-	opts.Token, opts.Channels = "xoxb-ways", []string{"incidents"}
-	workspace, url := program.Slack(t, opts, nil)
-	dir := t.TempDir()
-	for name, text := range map[string]string{"token": opts.Token, "secret": value} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	file := smallConfig(t, dir, `access: {look: {users: ["*"]}, respond: {users: [`+person+`]}, maintain: {users: [`+person+`]}, override: {users: [`+person+"]}}\n")
-	write(t, dir, "triagebot.yaml", strings.Replace(readText(t, file), `slack: {local: {listen: "127.0.0.1:0"}}`,
-		"slack: {token_file: token, "+secret+": secret, api_url: "+url+"/api/}", 1))
-	return startApp(t, file), workspace
-}
-
 func ways() []way {
 	return []way{
 		{"ctl", func(t *testing.T) (*app, func(*testing.T, string) string) {
@@ -101,9 +78,7 @@ func ways() []way {
 		{"HTTP", func(t *testing.T) (*app, func(*testing.T, string) string) {
 			const secret = "0123456789abcdef0123456789abcdef"
 			a, workspace := behindSlack(t, slacklocal.Options{}, "signing_secret_file", secret)
-			if err := workspace.SetApp(&slacklocal.App{
-				CommandsURL: a.url() + inbound.CommandsPath, InteractionsURL: a.url() + inbound.InteractionsPath, EventsURL: a.url() + inbound.EventsPath, SigningSecret: secret,
-			}); err != nil {
+			if err := workspace.SetApp(program.App(a.url(), secret)); err != nil {
 				t.Fatal(err)
 			}
 			return a, slackSays(workspace, person)
@@ -142,9 +117,7 @@ func TestTheSameWordsEveryWay(t *testing.T) {
 		t.Run(way.name, func(t *testing.T) {
 			a, ask := way.open(t)
 			for _, name := range []string{"Slow", "Errors"} {
-				if status, text := request(t, http.MethodPost, a.url()+receive.Path, strings.ReplaceAll(firing, "NAME", name)); status != http.StatusOK {
-					t.Fatalf("the webhook answers %d: %s", status, text)
-				}
+				notify(t, a, name)
 			}
 			eventually(t, "both incidents are looked into and shown", func() bool {
 				for id := range int64(2) {

@@ -61,6 +61,9 @@ test("help lists what there is, and a typo is advised on", async () => {
   await say("/triage help");
   await browser.shows("/triage ack", answer);
   assert.deepEqual(await browser.shoot("demo-help"), []);
+  await browser.look({ narrow: true });
+  assert.ok(await browser.page.$$eval(`${answer} pre`, (all) => all.length > 0 && all.every((e) => e.scrollWidth <= e.clientWidth)), "its lines are whole on a narrow page");
+  await browser.look({});
   await dismiss();
   await say("/triage silense 1h");
   await browser.shows("Did you mean silence?", answer);

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"triagebot/notifiers/slack/inbound"
 	"triagebot/notifiers/slack/slacklocal"
 )
 
@@ -34,6 +35,14 @@ func Slack(tb testing.TB, opts slacklocal.Options, after func()) (workspace *sla
 		server.Close()
 	})
 	return workspace, server.URL
+}
+
+// App is triagebot as a workspace's app: it takes what people do at its URL.
+func App(url, signingSecret string) *slacklocal.App {
+	return &slacklocal.App{
+		CommandsURL: url + inbound.CommandsPath, InteractionsURL: url + inbound.InteractionsPath, EventsURL: url + inbound.EventsPath,
+		SigningSecret: signingSecret,
+	}
 }
 
 // Channels are the names of so many channels.

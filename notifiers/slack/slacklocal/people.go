@@ -76,6 +76,14 @@ func (w *Workspace) nameOf(id string) string {
 	return id
 }
 
+// mentionName is how a mention is shown: "@U0PERSON1" by the person's name.
+func (w *Workspace) mentionName(mention string) string {
+	if id, ok := strings.CutPrefix(mention, "@"); ok {
+		return "@" + w.nameOf(id)
+	}
+	return mention
+}
+
 // SetGroup gives a user group its members, as an administrator would; nil
 // disables it.
 func (w *Workspace) SetGroup(id string, users []string) {

@@ -1,5 +1,5 @@
-// Package slacklocal is a small Slack workspace inside the process: the Web
-// API methods that triagebot uses, with Slack's own limits and errors, and a
+// Package slacklocal is as much of a Slack workspace, inside the process, as
+// triagebot uses: the Web API methods, with Slack's own limits and errors, and a
 // page on which a person sees the channels and acts in them: by slash commands,
 // mentions, buttons and modals, of which the app hears over signed HTTP or
 // Socket Mode. The demo, the browser tests and the crash tests drive the one
@@ -8,6 +8,20 @@
 // Where Slack's behaviour is known it is kept, also where it is a nuisance: a
 // reply to a deleted parent lands in the channel, a finished upload need not
 // be shared, an edit without blocks removes them.
+//
+// What is where:
+//   - slacklocal.go makes a workspace; store.go is its state, journal.go what
+//     outlives the process, people.go and identity.go who there is, listen.go
+//     who is let in;
+//   - api.go is the door of the Web API, limits.go and faults.go stand behind
+//     it; the methods are in chat.go, conversations.go, files.go, people.go,
+//     identity.go, answers.go and modals.go;
+//   - blocks.go, blocks_check.go, ids.go and mrkdwn.go read what messages and
+//     modals are made of;
+//   - say.go, click.go and modals.go are what people do; events.go, app.go and
+//     sockets.go tell the app, tickets.go and answers.go take what it replies;
+//   - the page… files show it all to a person in a browser, and inspect.go to
+//     tests.
 package slacklocal
 
 import (
@@ -166,8 +180,7 @@ func New(o Options) (*Workspace, error) {
 }
 
 // Close ends the live pages, the connections and the events on their way, and
-// closes the journal. API calls that come later
-// answer fatal_error.
+// closes the journal. API calls that come later answer fatal_error.
 func (w *Workspace) Close() error {
 	w.mu.Lock()
 	if w.closed {

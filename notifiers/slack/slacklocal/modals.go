@@ -309,12 +309,3 @@ func (e *element) entered(text string, optional bool) (value answer, complaint s
 	}
 	return answer{"type": e.Type, "value": text}, ""
 }
-
-func blockIn(blocks []block, id string) *block {
-	for i := range blocks {
-		if blocks[i].BlockID == id {
-			return &blocks[i]
-		}
-	}
-	return nil
-}

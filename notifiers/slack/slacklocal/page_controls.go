@@ -110,11 +110,3 @@ func (w *Workspace) modalView(user string) *modalView {
 	}
 	return m
 }
-
-// mentionName is how a mention is shown: "@U0PERSON1" by the person's name.
-func (w *Workspace) mentionName(mention string) string {
-	if id, ok := strings.CutPrefix(mention, "@"); ok {
-		return "@" + w.nameOf(id)
-	}
-	return mention
-}
