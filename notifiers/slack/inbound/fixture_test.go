@@ -3,16 +3,12 @@ package inbound
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -26,6 +22,7 @@ import (
 	slackapi "github.com/slack-go/slack"
 
 	"triagebot/notifiers/slack"
+	"triagebot/notifiers/slack/slacklocal"
 	"triagebot/triage"
 )
 
@@ -234,14 +231,6 @@ func inBubble(t *testing.T, f func(t *testing.T)) {
 	synctest.Test(t, f)
 }
 
-func sign(r *http.Request, key string, body []byte, at time.Time) {
-	stamp := strconv.FormatInt(at.Unix(), 10)
-	mac := hmac.New(sha256.New, []byte(key))
-	fmt.Fprintf(mac, "v0:%s:%s", stamp, body)
-	r.Header.Set("X-Slack-Request-Timestamp", stamp)
-	r.Header.Set("X-Slack-Signature", "v0="+hex.EncodeToString(mac.Sum(nil)))
-}
-
 func request(path string, body []byte) *http.Request {
 	r := httptest.NewRequest(http.MethodPost, path, bytes.NewReader(body))
 	r.Header.Set("Content-Type", formType)
@@ -260,7 +249,7 @@ func (f *fixture) post(path string, body []byte) *httptest.ResponseRecorder {
 // signs anew.
 func (f *fixture) postAt(at time.Time, path string, body []byte) *httptest.ResponseRecorder {
 	r := request(path, body)
-	sign(r, secret, body, at)
+	slacklocal.Sign(r.Header, secret, at, body)
 	return f.serve(r)
 }
 

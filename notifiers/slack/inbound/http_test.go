@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"triagebot/notifiers/slack/slacklocal"
 	"triagebot/triage"
 )
 
@@ -52,14 +53,14 @@ func TestOnlyWhatSlackSignedNowAndOnceIsTaken(t *testing.T) {
 	signed := func(at time.Duration) func() *http.Request {
 		return func() *http.Request {
 			r := request(CommandsPath, body)
-			sign(r, secret, body, time.Now().Add(at))
+			slacklocal.Sign(r.Header, secret, time.Now().Add(at), body)
 			return r
 		}
 	}
 	of := func(b []byte, path string, change func(*http.Request)) func() *http.Request {
 		return func() *http.Request {
 			r := request(path, b)
-			sign(r, secret, b, time.Now())
+			slacklocal.Sign(r.Header, secret, time.Now(), b)
 			if change != nil {
 				change(r)
 			}
@@ -77,9 +78,9 @@ func TestOnlyWhatSlackSignedNowAndOnceIsTaken(t *testing.T) {
 		"five minutes ahead":         {signed(5 * time.Minute), 200, ""},
 		"a second further":           {signed(5*time.Minute + time.Second), 401, resultStale},
 		"unsigned":                   {func() *http.Request { return request(CommandsPath, body) }, 401, resultUnsigned},
-		"another secret":             {of(body, CommandsPath, func(r *http.Request) { sign(r, "other", body, time.Now()) }), 401, resultUnsigned},
-		"an empty secret":            {of(body, CommandsPath, func(r *http.Request) { sign(r, "", body, time.Now()) }), 401, resultUnsigned},
-		"another body":               {of(body, CommandsPath, func(r *http.Request) { sign(r, secret, []byte("x"), time.Now()) }), 401, resultUnsigned},
+		"another secret":             {of(body, CommandsPath, func(r *http.Request) { slacklocal.Sign(r.Header, "other", time.Now(), body) }), 401, resultUnsigned},
+		"an empty secret":            {of(body, CommandsPath, func(r *http.Request) { slacklocal.Sign(r.Header, "", time.Now(), body) }), 401, resultUnsigned},
+		"another body":               {of(body, CommandsPath, func(r *http.Request) { slacklocal.Sign(r.Header, secret, time.Now(), []byte("x")) }), 401, resultUnsigned},
 		"a signature that is no hex": {of(body, CommandsPath, func(r *http.Request) { r.Header.Set("X-Slack-Signature", "v0=zz") }), 401, resultUnsigned},
 		"a time that is no number":   {of(body, CommandsPath, func(r *http.Request) { r.Header.Set("X-Slack-Request-Timestamp", "now") }), 401, resultUnsigned},
 		"a GET":                      {of(body, CommandsPath, func(r *http.Request) { r.Method = http.MethodGet }), 405, resultInvalid},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"triagebot/notifiers/slack/slacklocal"
 	"triagebot/triage"
 )
 
@@ -37,7 +38,7 @@ func TestNewRefusesToWorkWithoutASecret(t *testing.T) {
 	i.Register(routes)
 	body := []byte(command("1.1", "status").Encode())
 	r := request(CommandsPath, body)
-	sign(r, "", body, time.Now())
+	slacklocal.Sign(r.Header, "", time.Now(), body)
 	w := httptest.NewRecorder()
 	routes.ServeHTTP(w, r)
 	if w.Code != http.StatusNotFound {
